@@ -1,0 +1,208 @@
+"""What a provider can do: one features class per facet, declared per kind, probed per provider, stored as JSON.
+
+Every default is the modest answer. Unknown keys in stored JSON are dropped, missing ones take the default, so a newer
+portal reads an older row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from providers.base.records import ConsoleKind, NetworkMode
+
+
+class Features(BaseModel):
+    """Base of the features of one facet: booleans for "may", frozensets for kinds, integers for limits."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def within(self, outer: Self) -> Self:
+        """What both allow: and for booleans, intersection for sets, the smaller for limits (0 means no limit known)."""
+        merged: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(outer, name)
+            if isinstance(mine, bool):
+                merged[name] = mine and theirs
+            elif isinstance(mine, frozenset):
+                merged[name] = mine & theirs
+            elif isinstance(mine, int):
+                merged[name] = min(mine, theirs) if mine and theirs else mine or theirs
+            else:
+                merged[name] = mine
+        return type(self)(**merged)
+
+
+class MachineFeatures(Features):
+    create_from_image: bool = False
+    create_from_iso: bool = False
+    create_empty: bool = False
+    own_size: bool = False
+    """vCPUs and memory may be chosen freely; otherwise only flavors."""
+    cloud_init: bool = False
+    several_disks: bool = False
+    several_nics: bool = False
+    full_copy: bool = False
+    """A disk may be a full copy of its image instead of an overlay."""
+    keep_disks: bool = False
+    description: bool = False
+    firmwares: frozenset[str] = frozenset()
+
+
+class PowerFeatures(Features):
+    pause: bool = False
+    soft_stop: bool = False
+    """The guest can be asked to shut down; otherwise stop is pulling the plug."""
+    reset: bool = False
+
+
+class ReshapeFeatures(Features):
+    vcpus: bool = False
+    memory: bool = False
+    flavor: bool = False
+    rename: bool = False
+    autostart: bool = False
+    description: bool = False
+    metadata: bool = False
+
+
+class DiskFeatures(Features):
+    hot_plug: bool = False
+    grow: bool = False
+    existing: bool = False
+    iso: bool = False
+    buses: frozenset[str] = frozenset()
+
+
+class NicFeatures(Features):
+    hot_plug: bool = False
+    change_network: bool = False
+    models: frozenset[str] = frozenset()
+
+
+class SnapshotFeatures(Features):
+    memory: bool = False
+    while_running: bool = False
+    tree: bool = False
+
+
+class CloneFeatures(Features):
+    linked: bool = False
+    full: bool = False
+    export: bool = False
+
+
+class ConsoleFeatures(Features):
+    kinds: frozenset[ConsoleKind] = frozenset()
+
+
+class PoolFeatures(Features):
+    create: bool = False
+    types: frozenset[str] = frozenset()
+
+
+class VolumeFeatures(Features):
+    create: bool = False
+    grow: bool = False
+    formats: frozenset[str] = frozenset()
+
+
+class ImageFeatures(Features):
+    add_from_url: bool = False
+    add_from_file: bool = False
+    delete: bool = False
+    isos: bool = False
+    formats: frozenset[str] = frozenset()
+
+
+class FlavorFeatures(Features):
+    pass
+
+
+class NetworkFeatures(Features):
+    create: bool = False
+    update: bool = False
+    modes: frozenset[NetworkMode] = frozenset()
+
+
+class SubnetFeatures(Features):
+    create: bool = False
+
+
+class FirewallFeatures(Features):
+    attach: bool = False
+
+
+class BucketFeatures(Features):
+    public: bool = False
+
+
+class DnsFeatures(Features):
+    zones: bool = False
+
+
+class LoadBalancerFeatures(Features):
+    pass
+
+
+class HostFeatures(Features):
+    overcommit: bool = False
+
+
+class EventFeatures(Features):
+    pass
+
+
+class Capabilities(BaseModel):
+    """The whole of what a kind declares or a provider was probed to have; a facet that is None is not there."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    machines: MachineFeatures = MachineFeatures()
+    power: PowerFeatures | None = None
+    reshape: ReshapeFeatures | None = None
+    disks: DiskFeatures | None = None
+    nics: NicFeatures | None = None
+    snapshots: SnapshotFeatures | None = None
+    clones: CloneFeatures | None = None
+    consoles: ConsoleFeatures | None = None
+    pools: PoolFeatures | None = None
+    volumes: VolumeFeatures | None = None
+    images: ImageFeatures | None = None
+    flavors: FlavorFeatures | None = None
+    networks: NetworkFeatures | None = None
+    subnets: SubnetFeatures | None = None
+    firewalls: FirewallFeatures | None = None
+    buckets: BucketFeatures | None = None
+    dns: DnsFeatures | None = None
+    load_balancers: LoadBalancerFeatures | None = None
+    host: HostFeatures | None = None
+    events: EventFeatures | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe and stable: sets are sorted, so equal capabilities give equal rows."""
+
+        def stable(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: stable(item) for key, item in value.items()}
+            if isinstance(value, list):
+                return sorted(stable(item) for item in value)
+            return value
+
+        result: dict[str, Any] = stable(self.model_dump(mode="json"))
+        return result
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Capabilities:
+        """Read a stored row; raises nothing for keys of another version."""
+        return cls.model_validate(stored or {})
+
+    def within(self, declared: Capabilities) -> Capabilities:
+        """What was probed, cut down to what the kind declares."""
+        merged: dict[str, Features | None] = {}
+        for name in type(self).model_fields:
+            mine: Features | None = getattr(self, name)
+            theirs: Features | None = getattr(declared, name)
+            merged[name] = mine.within(theirs) if mine is not None and theirs is not None else None
+        return type(self).model_validate(merged)

@@ -1,0 +1,27 @@
+"""Disks of a VM: attach, detach, grow, change the medium in a drive. Each returns the VM as it is afterwards."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from providers.base.progress import QUIET, Progress
+from providers.base.records import VmRecord
+from providers.base.specs import DiskSpec
+
+
+class Disks(ABC):
+    @abstractmethod
+    def attach(self, external_id: str, disk: DiskSpec, progress: Progress = QUIET) -> VmRecord:
+        """Make a disk (or take `disk.volume`) and plug it in. A failed attach leaves no volume behind."""
+
+    @abstractmethod
+    def detach(self, external_id: str, disk_id: str, *, delete: bool = False) -> VmRecord:
+        """Unplug; `delete` removes the volume too unless something else uses it (Conflict)."""
+
+    @abstractmethod
+    def grow(self, external_id: str, disk_id: str, size_gib: int) -> VmRecord:
+        """Raises InvalidRequest when the new size is smaller."""
+
+    @abstractmethod
+    def set_iso(self, external_id: str, image: str | None) -> VmRecord:
+        """Insert an ISO image into the drive, or eject with None."""

@@ -1,0 +1,34 @@
+"""Snapshots of a VM: list, create, revert, delete. Names are unique inside the VM and are the identity here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from providers.base.progress import QUIET, Progress
+from providers.base.records import SnapshotRecord, VmRecord
+
+
+class Snapshots(ABC):
+    @abstractmethod
+    def list(self, external_id: str) -> Sequence[SnapshotRecord]: ...
+
+    @abstractmethod
+    def create(
+        self,
+        external_id: str,
+        name: str,
+        *,
+        description: str = "",
+        memory: bool = False,
+        progress: Progress = QUIET,
+    ) -> SnapshotRecord:
+        """Raises AlreadyExists for a taken name."""
+
+    @abstractmethod
+    def revert(self, external_id: str, name: str, progress: Progress = QUIET) -> VmRecord:
+        """Raises NotFound for a snapshot that is not there."""
+
+    @abstractmethod
+    def delete(self, external_id: str, name: str, progress: Progress = QUIET) -> None:
+        """Raises NotFound, also the second time."""

@@ -1,0 +1,320 @@
+"""What providers tell us: frozen records with fixed units, enums for states and aware UTC times.
+
+Records are plain slotted dataclasses and not pydantic models, since an inventory makes thousands of them per sync from
+values that a driver has converted already. `external_id` is the identity, a name is only a name.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class PowerState(StrEnum):
+    """The one vocabulary of power states; the provider's own word is kept beside it in `raw_state`."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"
+
+
+class ConsoleKind(StrEnum):
+    VNC = "vnc"
+    SERIAL = "serial"
+
+
+class DiskDevice(StrEnum):
+    DISK = "disk"
+    CDROM = "cdrom"
+    FLOPPY = "floppy"
+
+
+class NetworkMode(StrEnum):
+    NAT = "nat"
+    ROUTE = "route"
+    OPEN = "open"
+    ISOLATED = "isolated"
+    BRIDGE = "bridge"
+    #: A cloud's own network, with whatever routing that cloud gives it.
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicRecord:
+    """One network card; addresses belong to it and not to the VM."""
+
+    external_id: str
+    """The device's name for this VM's card: alias, target or index, unique inside the VM."""
+    mac: str = ""
+    network: str = ""
+    """external_id of the network, or the host's bridge name, empty when unknown."""
+    model: str = ""
+    addresses: tuple[str, ...] = ()
+    addresses_source: str = ""
+    """Where the addresses were read: "lease", "agent", "arp" or "provider"; empty while unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRecord:
+    external_id: str
+    """The device's target inside this VM ("vda"), unique inside the VM."""
+    device: DiskDevice = DiskDevice.DISK
+    volume: str = ""
+    """external_id of the volume behind it, or its path; empty for an empty drive."""
+    pool: str = ""
+    format: str = ""
+    bus: str = ""
+    size_gib: float = 0.0
+    boot: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRecord:
+    external_id: str
+    name: str
+    description: str = ""
+    created_at: datetime | None = None
+    parent: str | None = None
+    is_current: bool = False
+    has_memory: bool = False
+    power: PowerState = PowerState.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmRecord:
+    """A VM as the provider tells it. None means "not read" or "not known", an empty tuple means "read, none"."""
+
+    external_id: str
+    name: str
+    power: PowerState
+    raw_state: str = ""
+    vcpus: int | None = None
+    memory_mib: int | None = None
+    flavor: str = ""
+    description: str = ""
+    image: str = ""
+    """external_id of the image it was made from, when the provider remembers."""
+    host: str = ""
+    zone: str = ""
+    autostart: bool | None = None
+    created_at: datetime | None = None
+    nics: tuple[NicRecord, ...] | None = None
+    disks: tuple[DiskRecord, ...] | None = None
+    snapshots: tuple[SnapshotRecord, ...] | None = None
+    consoles: frozenset[ConsoleKind] | None = None
+    portal_uuid: str = ""
+    """The uuid that the portal gave at create time and the provider carries; empty for VMs made elsewhere."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(address for nic in self.nics or () for address in nic.addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolRecord:
+    external_id: str
+    name: str
+    type: str = ""
+    path: str = ""
+    is_active: bool = True
+    capacity_gib: float = 0.0
+    allocation_gib: float = 0.0
+    available_gib: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeRecord:
+    external_id: str
+    name: str
+    pool: str = ""
+    """external_id of its pool."""
+    path: str = ""
+    format: str = ""
+    size_gib: float = 0.0
+    allocation_gib: float = 0.0
+    backing: str = ""
+    """Path or id of the volume that this one overlays, empty for a volume that stands alone."""
+    used_by: tuple[str, ...] = ()
+    """external_ids of the VMs that have it as a disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    external_id: str
+    name: str
+    pool: str = ""
+    format: str = ""
+    size_gib: float = 0.0
+    """Virtual size: what a disk made from it needs at least."""
+    stored_bytes: int = 0
+    is_iso: bool = False
+    os: str = ""
+    default_user: str = ""
+    path: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlavorRecord:
+    external_id: str
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRecord:
+    external_id: str
+    name: str
+    mode: NetworkMode = NetworkMode.PROVIDER
+    type: str = ""
+    """The provider's own word for what it is: "network", "bridge", "nic", "vpc" …"""
+    cidrs: tuple[str, ...] = ()
+    dhcp: bool | None = None
+    domain: str = ""
+    bridge: str = ""
+    is_active: bool = True
+    autostart: bool | None = None
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetRecord:
+    external_id: str
+    name: str
+    network: str
+    cidr: str
+    zone: str = ""
+    is_private: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallRule:
+    """One allowed range of ports. Protocol "icmp" has no ports (0–0)."""
+
+    protocol: str = "tcp"
+    from_port: int = 0
+    to_port: int = 0
+    cidr: str = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallRecord:
+    external_id: str
+    name: str
+    network: str = ""
+    rules: tuple[FirewallRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsRecord:
+    name: str
+    type: str
+    ttl_s: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancerRecord:
+    external_id: str
+    name: str
+    address: str = ""
+    protocol: str = "tcp"
+    ports: tuple[int, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRecord:
+    """The provider as a whole: a hypervisor host, a cluster, or an account."""
+
+    name: str
+    version: str = ""
+    cpus_total: int | None = None
+    cpus_used: int | None = None
+    memory_total_mib: int | None = None
+    memory_used_mib: int | None = None
+    vms_running: int | None = None
+    vms_total: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-safe facts of this kind alone: region, virt type, emulator version …"""
+
+
+# -- consoles: how to reach one, never what the browser may see --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpConsole:
+    host: str
+    port: int
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnixConsole:
+    path: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamConsole:
+    """The driver itself opens the connection: a descriptor passed by libvirt, a libvirt stream, a simulated screen.
+
+    `connect` returns a connected stream socket that speaks RFB (vnc) or raw bytes (serial); closed by the caller. It may
+    raise any ProviderError. `endpoint` names the other end as it is now (changes when the VM was restarted).
+    """
+
+    connect: Callable[[], socket.socket]
+    endpoint: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketConsole:
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    subprotocols: tuple[str, ...] = ()
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConsole:
+    """A page of the vendor's own: opened in a new tab, not carried by the portal."""
+
+    url: str = field(repr=False)
+
+
+ConsoleTarget = TcpConsole | UnixConsole | StreamConsole | WebSocketConsole | LinkConsole
+
+
+class EventTopic(StrEnum):
+    VM = "vm"
+    NETWORK = "network"
+    POOL = "pool"
+    IMAGE = "image"
+    #: The connection itself: the watcher should sync everything.
+    RESYNC = "resync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderEvent:
+    """ "This object changed": the receiver reads it again, so nothing but its identity is carried."""
+
+    topic: EventTopic
+    external_id: str = ""
+    gone: bool = False
+    """The provider says that it does not exist any more."""
+    hint: str = ""
+    """The vendor's word for what happened, for the log."""

@@ -1,0 +1,1 @@
+"""The suite itself: one file per group of promises, each promise a function whose name is its sentence."""

@@ -1,0 +1,91 @@
+"""`make test`: brings up what the tests need, runs pytest, and ends with pytest's own last line and exit code.
+
+The tests' own fixtures start what is theirs (Redis, simulators, the portal). A libvirt is the machine's: one that
+answers is used, otherwise one is started for the tests and ended, by its process id, after them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tools import hypervisor, libvirt_start
+from tools.place import ROOT
+from tools.terminal import say
+
+GUEST_IMAGE = ROOT / "var" / "guest" / "kvweb-guest.qcow2"
+
+
+def libvirt_state() -> int:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.hypervisor"], check=False, timeout=20, stdout=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        return hypervisor.NO_ANSWER
+    return done.returncode
+
+
+@contextmanager
+def libvirt() -> Iterator[bool]:
+    """Whether libvirt answers while the tests run."""
+    state = libvirt_state()
+    started: list[subprocess.Popen[bytes]] = []
+    commands = libvirt_start.daemons()
+    if state == hypervisor.NO_ANSWER and os.geteuid() == 0 and commands:
+        say("libvirt", "starting it for the tests")
+        log_file = ROOT / "var" / "log" / "test-libvirt.log"
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("ab") as log:
+            started += [
+                subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) for command in commands
+            ]
+        deadline = time.monotonic() + 30
+        while state == hypervisor.NO_ANSWER and time.monotonic() < deadline:
+            time.sleep(0.2)
+            state = libvirt_state()
+    try:
+        yield state == 0
+    finally:
+        for child in reversed(started):
+            child.terminate()
+            try:
+                child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def build_guest() -> None:
+    """The builder itself knows whether its image is still current."""
+    if not (ROOT / "guest" / "build.py").exists():
+        return
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "guest.build", "--out", str(GUEST_IMAGE)], check=False)
+    if done.returncode == 0:
+        say("guest", f"image is ready ({time.monotonic() - began:.1f} s)")
+    else:
+        say("guest", "image could not be built; tests that start it are left out")
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    os.environ["KVWEB_ENV"] = "test"
+    build_guest()
+    with libvirt() as answers:
+        if not answers:
+            say("libvirt", "does not answer; tests that need it are left out")
+        workers = os.environ.get("KVWEB_TEST_WORKERS", "auto")
+        # Whole files stay together: a module's fixture may be a daemon that is dear to start.
+        spread = [] if workers == "0" else ["-n", workers, "--dist", "loadfile"]
+        sys.stdout.flush()
+        return subprocess.run([sys.executable, "-m", "pytest", *spread, *sys.argv[1:]], check=False).returncode
+
+
+if __name__ == "__main__":
+    # Nothing is printed after pytest: its last line is the last line.
+    sys.exit(main())

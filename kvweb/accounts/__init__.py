@@ -1,0 +1,1 @@
+"""Who: users, projects, roles, and the one place that decides what somebody may do."""

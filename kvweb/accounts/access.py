@@ -1,0 +1,82 @@
+"""The one table role → verbs, and the only judge of who may do what.
+
+A verb is "<noun>.<what>". Whoever asks about an object of a project needs a role there that has the verb; portal-wide
+verbs (those of ADMINISTRATION) belong to administrators.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+
+from kvweb.accounts.models import Membership, Project, Role, User
+
+VIEW = frozenset({"vm.view", "job.view", "project.view"})
+OPERATE = VIEW | {"vm.operate", "vm.console", "vm.snapshot"}
+OWN = OPERATE | {"vm.create", "vm.change", "vm.delete", "job.cancel", "image.create"}
+MANAGE = OWN | {"project.manage"}
+#: Verbs of the portal itself, not of a project.
+ADMINISTRATION = frozenset({"provider.view", "provider.change", "user.change", "portal.view", "vm.assign"})
+
+VERBS_OF_ROLE: dict[str, frozenset[str]] = {
+    Role.VIEWER: VIEW,
+    Role.OPERATOR: OPERATE,
+    Role.MEMBER: OWN,
+    Role.MANAGER: MANAGE,
+}
+VERBS = MANAGE | ADMINISTRATION
+
+Person = User | AnonymousUser
+
+
+class Owned(Protocol):
+    """Anything that belongs to a project."""
+
+    project_id: int
+
+
+def roles_of(user: Person) -> dict[int, str]:
+    """Project id → role, read once per user object (a request has one)."""
+    if not isinstance(user, User):
+        return {}
+    cached: dict[int, str] | None = getattr(user, "_kvweb_roles", None)
+    if cached is None:
+        cached = dict(Membership.objects.filter(user=user).values_list("project_id", "role"))
+        user._kvweb_roles = cached  # type: ignore[attr-defined]
+    return cached
+
+
+def allowed(user: Person, verb: str, subject: Project | Owned | None = None) -> bool:
+    """Whether `user` may do `verb`, to `subject` or, when None, to the portal itself."""
+    if verb not in VERBS:
+        raise ValueError(f"There is no verb “{verb}”.")
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if user.is_superuser:
+        return True
+    if verb in ADMINISTRATION or subject is None:
+        return False
+    project_id = subject.pk if isinstance(subject, Project) else subject.project_id
+    return verb in VERBS_OF_ROLE.get(roles_of(user).get(project_id, ""), frozenset())
+
+
+def projects_with(user: Person, verb: str) -> QuerySet[Project]:
+    """The projects in which `user` may do `verb`."""
+    if not user.is_authenticated or not user.is_active:
+        return Project.objects.none()
+    if user.is_superuser:
+        return Project.objects.all()
+    ids = [project_id for project_id, role in roles_of(user).items() if verb in VERBS_OF_ROLE.get(role, ())]
+    return Project.objects.filter(pk__in=ids)
+
+
+def within(user: Person, verb: str, field: str = "project") -> Q:
+    """The condition that `visible_to(user)` of every app begins with: rows of projects where `user` has `verb`."""
+    if not user.is_authenticated or not user.is_active:
+        return Q(pk__in=[])
+    if user.is_superuser:
+        return Q()
+    ids = [project_id for project_id, role in roles_of(user).items() if verb in VERBS_OF_ROLE.get(role, ())]
+    return Q(**{f"{field}_id__in": ids})

@@ -1,0 +1,1 @@
+"""What changed: news for open pages."""

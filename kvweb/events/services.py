@@ -1,0 +1,62 @@
+"""publish(subject, …): a row now, and the news to open pages when the transaction is through."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from kvweb.events.bus import redis_client
+from kvweb.events.models import Event
+
+logger = logging.getLogger(__name__)
+
+#: Redis channel of a project's news; administrators listen to all of them.
+CHANNEL = "kvweb:news:{project}"
+ADMINISTRATORS = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """ "This object changed": `subject` is "vm:<uuid>", `topic` says in which respect ("changed", "created", "gone")."""
+
+    subject: str
+    project_id: int | None
+    topic: str = "changed"
+
+
+def publish(subject: str, *, project_id: int | None, topic: str = "changed") -> None:
+    """Tell open pages that one object changed; call it inside the transaction of the change."""
+    publish_many([News(subject, project_id, topic)])
+
+
+def publish_many(news: Iterable[News]) -> None:
+    """The same for many objects with one insert, as a full sync needs it."""
+    rows = Event.objects.bulk_create(
+        Event(subject=item.subject, topic=item.topic, project_id=item.project_id) for item in news
+    )
+    if rows:
+        transaction.on_commit(lambda: _announce(rows), robust=True)
+
+
+def _announce(rows: list[Event]) -> None:
+    """Losing this message is harmless: pages catch up from the rows when they ask again."""
+    try:
+        pipe = redis_client().pipeline(transaction=False)
+        for row in rows:
+            channel = CHANNEL.format(project=row.project_id or ADMINISTRATORS)
+            pipe.publish(channel, json.dumps({"id": row.pk, "subject": row.subject, "topic": row.topic}))
+        pipe.execute()
+    except Exception as exc:
+        logger.warning("Open pages were not told of %d changes: %s", len(rows), exc)
+
+
+def sweep(older_than: timedelta = timedelta(days=1)) -> int:
+    """Delete old rows; returns how many."""
+    count, _ = Event.objects.filter(at__lt=timezone.now() - older_than).delete()
+    return count

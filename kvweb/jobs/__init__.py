@@ -1,0 +1,1 @@
+"""Long work: one row per run, one Celery task for all of it."""

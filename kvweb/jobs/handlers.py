@@ -1,0 +1,51 @@
+"""The registry of handlers: a resource app says `@handler("vm.start")` and jobs finds it by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kvweb.jobs.models import Job
+from kvweb.jobs.progress import Reporter
+
+Work = Callable[[Job, Reporter], dict[str, Any] | None]
+Ending = Callable[[Job], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    kind: str
+    work: Work
+    retries: int
+    limit_s: float
+    on_failure: Ending | None
+    """Called after a job of this kind failed, was cancelled or lost its worker: puts the subject's row right."""
+
+
+_handlers: dict[str, Handler] = {}
+
+
+def handler(
+    kind: str, *, retries: int = 0, limit_s: float = 300.0, on_failure: Ending | None = None
+) -> Callable[[Work], Work]:
+    """Register the function as the work of jobs called `kind`.
+
+    It is given the job and a reporter, may return a JSON-safe result, and ends early by raising Failed or TryLater. It
+    must be able to run twice without harm. Only TryLater is retried, at most `retries` times.
+    """
+
+    def register(work: Work) -> Work:
+        if kind in _handlers:
+            raise ValueError(f"There are two handlers for {kind}.")
+        _handlers[kind] = Handler(kind, work, retries, limit_s, on_failure)
+        return work
+
+    return register
+
+
+def find(kind: str) -> Handler:
+    try:
+        return _handlers[kind]
+    except KeyError:
+        raise LookupError(f"No handler is registered for jobs of kind “{kind}”.") from None

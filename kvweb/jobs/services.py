@@ -1,0 +1,265 @@
+"""start · run · wait · cancel · retry · reap: the life of a job, and the only moves between its states.
+
+queued ──claim──▶ running ──▶ succeeded | failed | errored | cancelled
+  ▲                  │
+  └──try later───────┘
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from kvweb.accounts.models import Project, User
+from kvweb.audit.context import Acting, acting_as
+from kvweb.events.bus import redis_client
+from kvweb.jobs.handlers import Handler, find
+from kvweb.jobs.log import current_job
+from kvweb.jobs.models import ACTIVE, ENDED, Job, JobLine, JobState
+from kvweb.jobs.outcomes import Failed, Stopped, TryLater
+from kvweb.jobs.progress import Heartbeat, Reporter, announce
+
+logger = logging.getLogger(__name__)
+
+WORKER_GONE = "The worker that did this went away. Nothing more happens by itself; you can try again."
+
+
+def start(
+    kind: str,
+    *,
+    title: str,
+    subject: str = "",
+    subject_name: str = "",
+    doing: str = "",
+    queue: str = "system",
+    project: Project | None = None,
+    project_id: int | None = None,
+    user: User | None = None,
+    params: dict[str, Any] | None = None,
+    form: dict[str, Any] | None = None,
+    exclusive: bool = True,
+    is_background: bool = False,
+    retry_of: Job | None = None,
+) -> Job:
+    """Write the row and, when the transaction is through, hand its id to a worker.
+
+    A second exclusive job for the same subject is not started: the one that is active already is returned, so pressing
+    a button twice is one job. Compare `job.kind` when it matters which.
+    """
+    find(kind)
+    job = Job(
+        kind=kind,
+        title=title[:300],
+        subject=subject,
+        subject_name=subject_name[:255],
+        doing=doing,
+        queue=queue,
+        project_id=project.pk if project else project_id,
+        user=user,
+        params=params or {},
+        form=form or {},
+        exclusive=exclusive,
+        is_background=is_background,
+        retry_of=retry_of,
+    )
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+    except IntegrityError:
+        active = Job.objects.filter(subject=subject, exclusive=True, state__in=ACTIVE).first()
+        if active is None:
+            raise
+        return active
+    announce(job, topic="created")
+    transaction.on_commit(lambda: enqueue(job))
+    return job
+
+
+def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
+    """Give the id to the broker; when it does not answer, the row stays queued and `reap` hands it over later."""
+    from kvweb.jobs.tasks import run_job
+
+    try:
+        run_job.apply_async((job.pk,), queue=job.queue, countdown=after_s or None, retry=False, ignore_result=True)
+    except Exception as exc:
+        logger.warning("Job %s waits for the broker: %s", job.reference, exc)
+        return False
+    return True
+
+
+def wait(job: Job, timeout_s: float | None = None) -> Job:
+    """The fast lane: wait a moment for the job's end, so that a short operation's first answer is already the final one.
+
+    Returns the job as it is then. Without Redis it returns at once.
+    """
+    timeout_s = settings.FAST_LANE_S if timeout_s is None else timeout_s
+    if timeout_s <= 0 or not job.is_active:
+        return job
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.004
+    while (left_s := deadline - time.monotonic()) > 0:
+        time.sleep(min(pause_s, left_s))
+        pause_s *= 1.5
+        if not Job.objects.filter(pk=job.pk, state__in=ACTIVE).exists():
+            break
+    job.refresh_from_db()
+    return job
+
+
+def run(job_id: int) -> Job | None:
+    """Claim the job and do its work; None when somebody else has it or it has ended already."""
+    now = timezone.now()
+    claimed = Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(
+        state=JobState.RUNNING, started_at=now, heartbeat_at=now, worker=socket.gethostname()[:120]
+    )
+    if claimed != 1:
+        return None
+    job = Job.objects.select_related("user", "project").get(pk=job_id)
+    job.attempt += 1
+    Job.objects.filter(pk=job_id).update(attempt=job.attempt)
+    handler = find(job.kind)
+    token = current_job.set(None if job.is_background else job.pk)
+    who = Acting(job.user_id, job.user.get_username() if job.user else "")
+    try:
+        with acting_as(who), Heartbeat(job):
+            announce(job)
+            result = handler.work(job, Reporter(job))
+        _end(job, JobState.SUCCEEDED, result=result or {})
+    except Stopped:
+        _end(job, JobState.CANCELLED, reason="Cancelled.", handler=handler)
+    except TryLater as exc:
+        _log_detail(job, exc.detail)
+        if job.attempt <= handler.retries and not job.cancel_requested:
+            _try_again(job, exc)
+        else:
+            _end(job, JobState.FAILED, reason=exc.reason, code=exc.code, handler=handler)
+    except Failed as exc:
+        _log_detail(job, exc.detail)
+        _end(job, JobState.FAILED, reason=exc.reason, code=exc.code, field=exc.field, handler=handler)
+    except Exception:
+        logger.exception("Job %s (%s) ended unexpectedly", job.reference, job.kind)
+        _end(
+            job,
+            JobState.ERRORED,
+            reason=f"An unexpected error; tell an administrator the reference {job.reference}.",
+            code="unexpected",
+            handler=handler,
+        )
+    finally:
+        current_job.reset(token)
+    return job
+
+
+def _log_detail(job: Job, detail: str) -> None:
+    """The vendor's own words are for the process's log, where administrators look, not for the job's page."""
+    if detail:
+        logger.info("Job %s: %s", job.reference, detail, extra={"private": True})
+
+
+def _end(
+    job: Job,
+    state: JobState,
+    *,
+    result: dict[str, Any] | None = None,
+    reason: str = "",
+    code: str = "",
+    field: str = "",
+    handler: Handler | None = None,
+) -> bool:
+    """Move a running (or queued) job to its end; False when it had ended already, e.g. reaped meanwhile."""
+    with transaction.atomic():
+        values: dict[str, Any] = {
+            "state": state,
+            "result": result or {},
+            "reason": reason[:500],
+            "code": code,
+            "field": field,
+            "ended_at": timezone.now(),
+        }
+        if state == JobState.SUCCEEDED:
+            values["percent"] = 100
+        if Job.objects.filter(pk=job.pk, state__in=ACTIVE).update(**values) != 1:
+            return False
+        for name, value in values.items():
+            setattr(job, name, value)
+        if reason:
+            JobLine.objects.create(job=job, level="error" if state != JobState.CANCELLED else "warning", text=reason)
+        if handler is not None and handler.on_failure is not None and state != JobState.SUCCEEDED:
+            handler.on_failure(job)
+        announce(job)
+    return True
+
+
+def _try_again(job: Job, outcome: TryLater) -> None:
+    after_s = max(outcome.after_s, 0.5) * (2 ** (job.attempt - 1))
+    with transaction.atomic():
+        moved = Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(
+            state=JobState.QUEUED,
+            message=f"{outcome.reason} Trying again in {after_s:.0f} s."[:300],
+            not_before=timezone.now() + timedelta(seconds=after_s),
+        )
+        if moved:
+            JobLine.objects.create(job=job, level="warning", text=outcome.reason)
+            job.refresh_from_db()
+            announce(job)
+            transaction.on_commit(lambda: enqueue(job, after_s=after_s))
+
+
+@transaction.atomic
+def cancel(job: Job) -> Job:
+    """Ask the job to stop: one that waits ends at once, one that runs stops at its next checkpoint."""
+    if Job.objects.filter(pk=job.pk, state=JobState.QUEUED).exists():
+        handler = find(job.kind)
+        _end(job, JobState.CANCELLED, reason="Cancelled before it started.", handler=handler)
+    else:
+        Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(
+            cancel_requested=True, message="Stopping at the next safe point"
+        )
+        job.refresh_from_db()
+        announce(job)
+    return job
+
+
+def reap(silence_s: float | None = None) -> int:
+    """Fail running jobs whose worker has gone silent, and hand waiting ones to the broker again; returns how many died.
+
+    Handing over twice is harmless: the claim lets only one worker in.
+    """
+    now = timezone.now()
+    silence = timedelta(seconds=settings.JOB_SILENCE_S if silence_s is None else silence_s)
+    died = 0
+    for job in Job.objects.filter(state=JobState.RUNNING, heartbeat_at__lt=now - silence):
+        if _end(job, JobState.FAILED, reason=WORKER_GONE, code="worker_gone", handler=find(job.kind)):
+            died += 1
+            logger.warning("Job %s (%s) lost its worker", job.reference, job.kind)
+    waiting = Job.objects.filter(state=JobState.QUEUED, created_at__lt=now - timedelta(seconds=10)).exclude(
+        not_before__gt=now
+    )
+    for job in waiting[:200]:
+        if _requeue_once(job) and not enqueue(job):
+            break
+    return died
+
+
+def _requeue_once(job: Job) -> bool:
+    """At most one more message per job and minute, so that a long queue is not filled with copies of itself."""
+    try:
+        return bool(redis_client().set(f"kvweb:requeued:{job.pk}", "1", nx=True, ex=60))
+    except Exception:
+        return False
+
+
+def sweep(keep: timedelta = timedelta(days=180), keep_background: timedelta = timedelta(hours=6)) -> int:
+    """Delete rows that are past their time; returns how many."""
+    now = timezone.now()
+    ended = Job.objects.filter(state__in=ENDED)
+    count, _ = ended.filter(ended_at__lt=now - keep).delete()
+    more, _ = ended.filter(is_background=True, ended_at__lt=now - keep_background).delete()
+    return count + more

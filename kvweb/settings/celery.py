@@ -1,0 +1,40 @@
+"""Celery and Redis: the broker, the queues, and what makes a lost worker harmless."""
+
+from __future__ import annotations
+
+from kombu import Queue
+
+from kvweb.settings.env import text
+from providers.registry import plugins
+
+#: "unix:///…/redis.sock" or "redis://…"; `make up` starts a private one and says where.
+REDIS_URL = text("KVWEB_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+#: One queue per kind, so that a cloud that hangs cannot hold up the others; "system" is the portal's own work.
+CELERY_TASK_DEFAULT_QUEUE = "system"
+CELERY_TASK_QUEUES = [Queue("system"), *(Queue(f"provider.{kind}") for kind in sorted(plugins()))]
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Only ids travel; a message that nobody finished is given out again, and the claim makes the second one harmless.
+    "visibility_timeout": 3600,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 2,
+    # How long an idle worker waits in one BRPOP.
+    "max_retries": 3,
+}
+CELERY_BEAT_SCHEDULE = {
+    "reap-lost-jobs": {"task": "kvweb.jobs.reap", "schedule": 15.0, "options": {"expires": 14}},
+    "sync-inventory": {"task": "kvweb.jobs.tick", "schedule": 5.0, "options": {"expires": 4}},
+    "sweep-old-rows": {"task": "kvweb.jobs.sweep", "schedule": 3600.0, "options": {"expires": 3000}},
+}

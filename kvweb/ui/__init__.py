@@ -1,0 +1,1 @@
+"""Parts every page uses: template tags, tables, headers, fragments."""

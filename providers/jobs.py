@@ -1,0 +1,50 @@
+"""Handlers of provider jobs: the check of a connection."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+
+from kvweb.jobs import services as jobs
+from kvweb.jobs.handlers import handler
+from kvweb.jobs.models import Job
+from kvweb.jobs.progress import Reporter
+from providers.base import Capabilities
+from providers.models import Provider
+from providers.pool import forget, open_driver
+from providers.registry import plugin
+
+
+def provider_of(job: Job) -> Provider:
+    return Provider.objects.get(uuid=job.subject.partition(":")[2])
+
+
+@handler("provider.check", limit_s=120)
+def check(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """Connect anew, probe, store what was found; then let the inventory be read."""
+    provider = provider_of(job)
+    reporter.report(10, "Connecting")
+    forget(provider)
+    with open_driver(provider) as driver:
+        reporter.report(40, "Asking what it can do")
+        found = driver.probe().within(plugin(provider.kind).declares)
+        host = asdict(driver.host.info()) if driver.host else {}
+    store(provider, found, host)
+    jobs.start(
+        "inventory.sync",
+        title=f"Read the inventory of “{provider.name}”",
+        subject=f"inventory:{provider.uuid}",
+        subject_name=provider.name,
+        queue=provider.queue,
+        is_background=True,
+    )
+    return {"capabilities": [name for name, value in found if value is not None]}
+
+
+def store(provider: Provider, found: Capabilities, host: dict[str, Any]) -> None:
+    """Keep what a probe told."""
+    Provider.objects.filter(pk=provider.pk).update(
+        capabilities=found.to_json(), host={**host, "details": dict(host.get("details", {}))}, checked_at=timezone.now()
+    )

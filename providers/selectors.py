@@ -1,0 +1,32 @@
+"""Reading providers: administrators see all, others those that are open to one of their projects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from django.db.models import Q, QuerySet
+
+from kvweb.accounts.access import Person, allowed, roles_of
+from kvweb.accounts.models import Project
+from providers.models import Provider
+
+#: Resource apps say here which projects have something at a provider (they stand above this app).
+project_finders: list[Callable[[Provider], Iterable[int]]] = []
+
+
+def visible_to(user: Person) -> QuerySet[Provider]:
+    if allowed(user, "provider.view"):
+        return Provider.objects.all()
+    if not user.is_authenticated or not user.is_active:
+        return Provider.objects.none()
+    mine = list(roles_of(user))
+    return Provider.objects.filter(Q(projects__isnull=True) | Q(projects__in=mine)).distinct()
+
+
+def open_to(project: Project) -> QuerySet[Provider]:
+    """Where the project may create machines: enabled, and open to it or to all."""
+    return Provider.objects.filter(Q(projects__isnull=True) | Q(projects=project), is_enabled=True).distinct()
+
+
+def projects_with_machines(provider: Provider) -> set[int]:
+    return {project_id for find in project_finders for project_id in find(provider)}

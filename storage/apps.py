@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class StorageConfig(AppConfig):
+    name = "storage"
+
+    def ready(self) -> None:
+        from storage import jobs  # noqa: F401 - registers the handlers

@@ -1,0 +1,60 @@
+"""The one way facts about pools and images enter the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from providers.base import ImageRecord, PoolRecord
+from providers.inventory import Outcome, reconcile
+from providers.models import Provider
+from storage.models import Image, Pool
+
+
+def _pool_values(record: PoolRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "type": record.type,
+        "is_active": record.is_active,
+        "capacity_gib": round(record.capacity_gib, 2),
+        "allocation_gib": round(record.allocation_gib, 2),
+        "available_gib": round(record.available_gib, 2),
+    }
+
+
+def apply_pools(provider: Provider, records: Iterable[PoolRecord]) -> Outcome[Pool]:
+    return reconcile(
+        Pool.objects.filter(provider=provider),
+        records,
+        key=lambda record: record.external_id,
+        values=_pool_values,
+        make=lambda record: Pool(provider=provider, external_id=record.external_id, **_pool_values(record)),
+    )
+
+
+def _image_values(record: ImageRecord) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "name": record.name,
+        "pool": record.pool,
+        "format": record.format,
+        "is_iso": record.is_iso,
+        "size_gib": round(record.size_gib, 4),
+        "stored_bytes": record.stored_bytes,
+    }
+    # What the provider does not know is kept as people or the import said it.
+    if record.os:
+        values["os"] = record.os
+    if record.default_user:
+        values["default_user"] = record.default_user
+    return values
+
+
+def apply_images(provider: Provider, records: Iterable[ImageRecord], *, is_complete: bool = True) -> Outcome[Image]:
+    return reconcile(
+        Image.objects.filter(provider=provider),
+        records,
+        key=lambda record: record.external_id,
+        values=_image_values,
+        make=lambda record: Image(provider=provider, external_id=record.external_id, **_image_values(record)),
+        is_complete=is_complete,
+    )

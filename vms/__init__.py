@@ -1,0 +1,1 @@
+"""Virtual machines: what people come for."""

@@ -1,0 +1,186 @@
+"""Handlers of machine jobs: open the driver, call one facet, apply the record."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+
+from kvweb.events.services import publish
+from kvweb.jobs import services as jobs
+from kvweb.jobs.handlers import handler
+from kvweb.jobs.models import Job, JobState
+from kvweb.jobs.outcomes import Failed
+from kvweb.jobs.progress import Reporter
+from providers.base import Driver, NotFound, VmRecord, VmSpec
+from providers.base.facets.power import Power
+from providers.pool import DriverProgress, open_driver
+from providers.secrets import unseal
+from vms import inventory
+from vms.choices import Presence
+from vms.models import VirtualMachine
+
+logger = logging.getLogger(__name__)
+
+
+def vm_of(job: Job) -> VirtualMachine:
+    return VirtualMachine.objects.select_related("provider", "project").get(uuid=job.subject.partition(":")[2])
+
+
+def note_problem(job: Job) -> None:
+    """After a failure: the machine's row says what did not happen, until the next success or until it is dismissed."""
+    if job.state == JobState.CANCELLED:
+        return
+    vm = vm_of(job)
+    vm.problem, vm.problem_job = f"{job.title.split(' “')[0]} failed: {job.reason}"[:500], job.uuid
+    vm.save(update_fields=["problem", "problem_job"])
+
+
+def _clear_problem(vm: VirtualMachine) -> None:
+    if vm.problem:
+        VirtualMachine.objects.filter(pk=vm.pk).update(problem="", problem_job=None)
+
+
+# -- create ------------------------------------------------------------------------------------------------------------
+
+
+def after_failed_create(job: Job) -> None:
+    """The row says why; a cancelled creation takes its row away; a lost worker may have left something to clear up."""
+    vm = vm_of(job)
+    if job.state == JobState.CANCELLED:
+        VirtualMachine.objects.filter(pk=vm.pk, presence=Presence.WANTED).update(presence=Presence.DELETED)
+        publish(vm.subject, project_id=vm.project_id, topic="gone")
+    else:
+        note_problem(job)
+    if job.code in {"worker_gone", "unreachable", "timed_out", "unexpected"}:
+        transaction.on_commit(lambda: settle_later(vm))
+
+
+def settle_later(vm: VirtualMachine) -> None:
+    jobs.start(
+        "vm.settle",
+        title=f"Clear up after “{vm.name}”",
+        subject=vm.subject,
+        subject_name=vm.name,
+        doing="Clearing up",
+        queue=vm.provider.queue,
+        project_id=vm.project_id,
+    )
+
+
+@handler("vm.create", limit_s=3600, on_failure=after_failed_create)
+def create(job: Job, reporter: Reporter) -> dict[str, Any]:
+    vm = vm_of(job)
+    spec = VmSpec.model_validate(json.loads(unseal(job.params["spec"])["spec"]))
+    with open_driver(vm.provider) as driver:
+        record = driver.machines.create(spec, DriverProgress(reporter))
+    inventory.apply(vm.provider, [record])
+    _clear_problem(vm)
+    Job.objects.filter(pk=job.pk).update(params={})
+    return {"external_id": record.external_id}
+
+
+@handler("vm.settle", retries=8, limit_s=300)
+def settle(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """After a creation whose worker died: take over the machine if it exists, otherwise remove what was half made."""
+    vm = vm_of(job)
+    reporter.report(10, "Looking for what was made")
+    with open_driver(vm.provider) as driver:
+        found = next((found for found in driver.machines.list() if found.portal_uuid == str(vm.uuid)), None)
+        if found is not None:
+            inventory.apply(vm.provider, [found])
+            VirtualMachine.objects.filter(pk=vm.pk).update(
+                problem="Its creation was interrupted, but the machine exists. Check that it is as you wanted it."
+            )
+            return {"found": True}
+        removed = driver.machines.discard(str(vm.uuid))
+    return {"found": False, "removed": removed}
+
+
+# -- power -------------------------------------------------------------------------------------------------------------
+
+
+def _power(driver: Driver) -> Power:
+    if driver.power is None:
+        raise Failed("This provider cannot switch machines on or off.", "not_supported")
+    return driver.power
+
+
+def _operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dict[str, Any]:
+    """Do one thing with one machine and apply the record that comes back."""
+    vm = vm_of(job)
+    with open_driver(vm.provider) as driver:
+        try:
+            record = work(driver, vm)
+        except NotFound:
+            inventory.forget(vm.provider, vm.external_id)
+            raise
+    inventory.apply(vm.provider, [record])
+    _clear_problem(vm)
+    return {"power": record.power.value}
+
+
+@handler("vm.start", retries=1, on_failure=note_problem)
+def start(job: Job, reporter: Reporter) -> dict[str, Any]:
+    return _operate(job, lambda driver, vm: _power(driver).start(vm.external_id, DriverProgress(reporter)))
+
+
+@handler("vm.stop", retries=1, on_failure=note_problem)
+def stop(job: Job, reporter: Reporter) -> dict[str, Any]:
+    force = bool(job.params.get("force"))
+    return _operate(
+        job,
+        lambda driver, vm: _power(driver).stop(vm.external_id, force=force, progress=DriverProgress(reporter)),
+    )
+
+
+@handler("vm.restart", on_failure=note_problem)
+def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
+    force = bool(job.params.get("force"))
+    return _operate(
+        job,
+        lambda driver, vm: _power(driver).restart(vm.external_id, force=force, progress=DriverProgress(reporter)),
+    )
+
+
+@handler("vm.pause", on_failure=note_problem)
+def pause(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+    return _operate(job, lambda driver, vm: _power(driver).pause(vm.external_id))
+
+
+@handler("vm.resume", on_failure=note_problem)
+def resume(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+    return _operate(job, lambda driver, vm: _power(driver).resume(vm.external_id))
+
+
+@handler("vm.refresh", retries=1)
+def refresh(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+    return _operate(job, lambda driver, vm: driver.machines.get(vm.external_id))
+
+
+# -- delete ------------------------------------------------------------------------------------------------------------
+
+
+@handler("vm.delete", retries=2, limit_s=600, on_failure=note_problem)
+def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """A machine that is gone already is as good as deleted; the row stays as history."""
+    vm = vm_of(job)
+    with open_driver(vm.provider) as driver:
+        try:
+            driver.machines.delete(
+                vm.external_id,
+                with_snapshots=bool(job.params.get("with_snapshots")),
+                progress=DriverProgress(reporter),
+            )
+        except NotFound:
+            logger.info("It was gone already.")
+    with transaction.atomic():
+        VirtualMachine.objects.filter(pk=vm.pk).update(presence=Presence.DELETED, problem="", problem_job=None)
+        publish(vm.subject, project_id=vm.project_id, topic="gone")
+    return {}

@@ -1,0 +1,162 @@
+"""Machines, sizes and console grants. No provider is called from here."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Protocol
+
+from django.conf import settings
+from django.db import models
+
+from kvweb.accounts.models import Project
+from providers.base import Capabilities, ConsoleKind, PowerState
+from providers.models import Provider
+from storage.models import Image
+from vms.choices import POWER_CHOICES, Presence
+
+
+class ActiveJob(Protocol):
+    """What a machine's row needs of its active job."""
+
+    uuid: uuid.UUID
+    doing: str
+    percent: int
+    message: str
+
+
+class Flavor(models.Model):
+    """A size that the portal offers at providers where sizes may be chosen freely."""
+
+    name = models.CharField(max_length=40, unique=True)
+    vcpus = models.PositiveSmallIntegerField()
+    memory_mib = models.PositiveIntegerField()
+    disk_gib = models.PositiveIntegerField(default=0)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "vcpus", "memory_mib"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VirtualMachine(models.Model):
+    """One machine. Its state is three things that are never mixed: power, presence and the active job.
+
+    Devices are facts told by the provider and replaced as a whole, so they are JSON columns: a sync compares and writes
+    one row per machine.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="vms")
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="vms")
+    external_id = models.CharField(max_length=255, blank=True)
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    power = models.CharField(max_length=20, choices=POWER_CHOICES, default=PowerState.UNKNOWN.value)
+    raw_state = models.CharField(max_length=60, blank=True)
+    power_since = models.DateTimeField(null=True, blank=True)
+    presence = models.CharField(max_length=20, choices=Presence.choices, default=Presence.WANTED)
+    missing_since = models.DateTimeField(null=True, blank=True)
+    #: Why the last thing that somebody asked for did not happen; cleared by the next success or by hand.
+    problem = models.CharField(max_length=500, blank=True)
+    problem_job = models.UUIDField(null=True, blank=True)
+
+    vcpus = models.PositiveIntegerField(default=0)
+    memory_mib = models.PositiveIntegerField(default=0)
+    disk_gib = models.FloatField(default=0)
+    flavor = models.CharField(max_length=80, blank=True)
+    autostart = models.BooleanField(null=True)
+    image = models.ForeignKey(Image, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    host = models.CharField(max_length=255, blank=True)
+    #: None: not read yet. Otherwise lists of dicts with the fields of NicRecord, DiskRecord, SnapshotRecord.
+    nics = models.JSONField(null=True, blank=True)
+    disks = models.JSONField(null=True, blank=True)
+    snapshots = models.JSONField(null=True, blank=True)
+    consoles = models.JSONField(null=True, blank=True)
+    #: All addresses, space separated: shown in the list and searched.
+    addresses = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="one_vm_per_external_id",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["presence", "name", "id"], name="vm_by_name"),
+            models.Index(fields=["project", "presence", "name"], name="vm_by_project"),
+            models.Index(fields=["provider", "presence"], name="vm_by_provider"),
+        ]
+
+    #: Set by selectors that look for it; None means "no active job" only after such a look.
+    active_job: ActiveJob | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def subject(self) -> str:
+        return f"vm:{self.uuid}"
+
+    @property
+    def can(self) -> Capabilities:
+        return self.provider.can
+
+    @property
+    def is_running(self) -> bool:
+        return self.power == PowerState.RUNNING
+
+    @property
+    def is_off(self) -> bool:
+        return self.power in {PowerState.STOPPED, PowerState.CRASHED}
+
+    @property
+    def is_paused(self) -> bool:
+        return self.power == PowerState.PAUSED
+
+    @property
+    def address_list(self) -> list[str]:
+        return self.addresses.split()
+
+    def has_console(self, kind: ConsoleKind) -> bool:
+        """Whether its provider carries consoles of this kind, and, where that was read, this machine has one."""
+        features = self.can.consoles
+        if features is None or kind not in features.kinds:
+            return False
+        return self.consoles is None or kind.value in self.consoles
+
+
+class ConsoleGrant(models.Model):
+    """The right to open one console once, bound to user, session, machine and kind; only the token's hash is stored."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="grants")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=64)
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in ConsoleKind])
+    token_hash = models.CharField(max_length=64, unique=True)
+    view_only = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    #: Until when it must be redeemed.
+    expires_at = models.DateTimeField()
+    redeemed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    bytes_to_browser = models.BigIntegerField(default=0)
+    bytes_to_machine = models.BigIntegerField(default=0)
+    end_reason = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["vm", "-id"], name="grant_by_vm")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} console of {self.vm} for {self.user}"

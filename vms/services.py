@@ -1,0 +1,163 @@
+"""What can be done to machines: check, record, start a job. Pages, API and bulk menu come here through actions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import transaction
+
+from kvweb.accounts.models import Project, User
+from kvweb.audit.services import record
+from kvweb.events.services import publish
+from kvweb.jobs import services as jobs
+from kvweb.jobs.models import Job
+from providers.base import VmSpec
+from providers.models import Provider
+from providers.secrets import seal
+from storage.models import Image
+from vms.choices import Presence
+from vms.models import VirtualMachine
+
+
+@transaction.atomic
+def create(
+    *,
+    project: Project,
+    provider: Provider,
+    spec: VmSpec,
+    image: Image | None,
+    user: User,
+    form: dict[str, Any] | None = None,
+    retry_of: VirtualMachine | None = None,
+) -> tuple[VirtualMachine, Job]:
+    """Write the row (wanted) and start the job that makes the machine.
+
+    `form` is what the person typed, without secrets, so that a failure loses nothing. `retry_of` is a row whose creation
+    failed: it is used again instead of leaving a second one. The spec travels sealed: it may hold password hashes and
+    the expert's user data.
+    """
+    vm = retry_of or VirtualMachine(project=project, created_by=user)
+    vm.project, vm.provider, vm.image = project, provider, image
+    vm.name, vm.description = spec.name, spec.description
+    vm.vcpus, vm.memory_mib, vm.flavor = spec.vcpus, spec.memory_mib, spec.flavor
+    vm.presence, vm.problem, vm.problem_job = Presence.WANTED, "", None
+    vm.save()
+    spec = spec.model_copy(update={"portal_uuid": str(vm.uuid)})
+    record(
+        "vm.create",
+        subject=vm.subject,
+        subject_name=vm.name,
+        project=project,
+        details={
+            "provider": provider.name,
+            "vcpus": spec.vcpus,
+            "memory_mib": spec.memory_mib,
+            "image": str(image) if image else "",
+        },
+    )
+    job = jobs.start(
+        "vm.create",
+        title=f"Create “{vm.name}”",
+        subject=vm.subject,
+        subject_name=vm.name,
+        doing="Creating",
+        queue=provider.queue,
+        project=project,
+        user=user,
+        params={"spec": seal({"spec": json.dumps(spec.model_dump(mode="json"))})},
+        form=form,
+    )
+    publish(vm.subject, project_id=project.pk, topic="created")
+    return vm, job
+
+
+def _start_job(
+    vm: VirtualMachine, kind: str, *, verb: str, doing: str, user: User | None, params: dict[str, Any] | None = None
+) -> Job:
+    """One transaction: the audit entry and the job; a second press while one is active returns that one."""
+    with transaction.atomic():
+        job = jobs.start(
+            kind,
+            title=f"{verb} “{vm.name}”",
+            subject=vm.subject,
+            subject_name=vm.name,
+            doing=doing,
+            queue=vm.provider.queue,
+            project_id=vm.project_id,
+            user=user,
+            params=params,
+        )
+        record(kind, subject=vm.subject, subject_name=vm.name, project_id=vm.project_id, details=params)
+    return job
+
+
+def start(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    return _start_job(vm, "vm.start", verb="Start", doing="Starting", user=user)
+
+
+def stop(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    """Ask the guest to shut down; after a minute pull the plug."""
+    return _start_job(vm, "vm.stop", verb="Stop", doing="Stopping", user=user, params={"force": False})
+
+
+def force_stop(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    return _start_job(vm, "vm.stop", verb="Force off", doing="Stopping", user=user, params={"force": True})
+
+
+def restart(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    return _start_job(vm, "vm.restart", verb="Restart", doing="Restarting", user=user, params={"force": False})
+
+
+def reset(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    return _start_job(vm, "vm.restart", verb="Reset", doing="Resetting", user=user, params={"force": True})
+
+
+def pause(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    return _start_job(vm, "vm.pause", verb="Pause", doing="Pausing", user=user)
+
+
+def resume(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    return _start_job(vm, "vm.resume", verb="Resume", doing="Resuming", user=user)
+
+
+def refresh(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    """Read the machine anew from its provider, in full."""
+    return _start_job(vm, "vm.refresh", verb="Read", doing="Reading", user=user)
+
+
+def delete(vm: VirtualMachine, *, user: User | None = None, with_snapshots: bool = True) -> Job:
+    """Delete the machine and its own disks."""
+    return _start_job(
+        vm, "vm.delete", verb="Delete", doing="Deleting", user=user, params={"with_snapshots": with_snapshots}
+    )
+
+
+@transaction.atomic
+def dismiss(vm: VirtualMachine, *, user: User | None = None) -> VirtualMachine:
+    """Take a row away whose machine was never made or is not there any more."""
+    vm.presence = Presence.DELETED
+    vm.save(update_fields=["presence"])
+    record("vm.dismiss", subject=vm.subject, subject_name=vm.name, actor=user, project_id=vm.project_id)
+    publish(vm.subject, project_id=vm.project_id, topic="gone")
+    return vm
+
+
+@transaction.atomic
+def set_description(vm: VirtualMachine, *, description: str, user: User | None = None) -> None:
+    """The portal's own note about the machine; the provider is not asked."""
+    vm.description = description
+    vm.save(update_fields=["description"])
+    record("vm.describe", subject=vm.subject, subject_name=vm.name, actor=user, project_id=vm.project_id)
+    publish(vm.subject, project_id=vm.project_id)
+
+
+@transaction.atomic
+def assign(vm: VirtualMachine, *, project: Project, user: User | None = None) -> None:
+    """Hand a machine to a project; both projects' pages hear of it."""
+    before = vm.project_id
+    vm.project = project
+    vm.save(update_fields=["project"])
+    record("vm.assign", subject=vm.subject, subject_name=vm.name, actor=user, project=project, details={"from": before})
+    publish(vm.subject, project_id=before, topic="gone")
+    publish(vm.subject, project_id=project.pk, topic="created")

@@ -1,0 +1,138 @@
+"""GET /events: what changed, as server-sent events, or as plain JSON where those cannot pass.
+
+Only names travel ("vm:<uuid> changed"); the page then asks for the fragments that it shows, through the same selectors as
+any page. So a burst of a thousand changes costs a page one request, and the stream knows nothing of rights beyond the
+projects whose news it listens to.
+
+    /events?list=vms,jobs                 everything of these sorts that the user may see
+    /events?subjects=vm:<uuid>,job:<uuid> only these
+    …&at=<unix time of the page>          first what happened since the page was rendered
+    …&since=<event id>                    the same from an event on; as JSON with `Accept: application/json`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis.asyncio as aioredis
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from kvweb.accounts.access import roles_of
+from kvweb.accounts.models import User
+from kvweb.events.models import Event
+from kvweb.events.services import CHANNEL
+
+logger = logging.getLogger(__name__)
+
+SORTS = {"vms": "vm:", "jobs": "job:", "providers": "provider:"}
+HEARTBEAT_S = 15.0
+#: Ids are given before commit, so an event with a smaller id may appear after a larger one: look back a little. Hearing
+#: of a change twice is harmless.
+LOOK_BACK = 20
+MOST = 500
+
+Wanted = Callable[[str], bool]
+
+
+def _wanted(request: HttpRequest) -> Wanted:
+    subjects = frozenset(filter(None, request.GET.get("subjects", "").split(",")))
+    prefixes = tuple(SORTS[name] for name in request.GET.get("list", "").split(",") if name in SORTS)
+    if not subjects and not prefixes:
+        return lambda subject: True
+    return lambda subject: subject in subjects or subject.startswith(prefixes)
+
+
+def _visible_events(user: User) -> QuerySet[Event]:
+    if user.is_superuser:
+        return Event.objects.all()
+    return Event.objects.filter(project_id__in=list(roles_of(user)))
+
+
+def _missed(user: User, since: str, at: str) -> list[dict[str, Any]]:
+    """What happened since an event id or a moment; empty when neither is given or it cannot be read."""
+    events = _visible_events(user)
+    if since.isdigit():
+        recently = Q(pk__gt=int(since) - LOOK_BACK, at__gt=timezone.now() - timedelta(minutes=2))
+        events = events.filter(Q(pk__gt=int(since)) | recently)
+    else:
+        try:
+            events = events.filter(at__gte=datetime.fromtimestamp(float(at) - 0.5, tz=UTC))
+        except (ValueError, OverflowError, OSError):
+            return []
+    latest = list(events.order_by("-pk").values("id", "subject", "topic")[:MOST])
+    return [dict(row) for row in reversed(latest)]
+
+
+def _channels(user: User) -> list[str]:
+    return [CHANNEL.format(project=project_id) for project_id in roles_of(user)]
+
+
+async def events(request: HttpRequest) -> HttpResponseBase:
+    """The stream for a browser that takes one, otherwise one answer with what happened since."""
+    user = await request.auser()
+    if not isinstance(user, User):
+        return JsonResponse({"title": "Sign in first."}, status=401)
+    since = request.headers.get("Last-Event-ID") or request.GET.get("since", "")
+    at = request.GET.get("at", "")
+    wanted = _wanted(request)
+    if "text/event-stream" not in request.headers.get("Accept", ""):
+        rows = await sync_to_async(_missed)(user, since or "0", at)
+        return JsonResponse(
+            {"events": [row for row in rows if wanted(row["subject"])], "last": rows[-1]["id"] if rows else since}
+        )
+    channels = await sync_to_async(_channels)(user)
+    response = StreamingHttpResponse(
+        _stream(user, channels, wanted, since, at), content_type="text/event-stream; charset=utf-8"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _message(row: dict[str, Any]) -> str:
+    return f"id: {row['id']}\ndata: {json.dumps(row)}\n\n"
+
+
+async def _stream(user: User, channels: list[str], wanted: Wanted, since: str, at: str) -> AsyncIterator[str]:
+    """Subscribe first, then tell what was missed, then what comes: nothing falls between."""
+    ends_at = time.monotonic() + settings.STREAM_LIFE_S
+    client = aioredis.from_url(settings.REDIS_URL, socket_connect_timeout=1.0)
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    try:
+        if user.is_superuser:
+            await pubsub.psubscribe(CHANNEL.format(project="*"))
+        elif channels:
+            await pubsub.subscribe(*channels)
+        yield "retry: 1500\n: hello\n\n"
+        for row in await sync_to_async(_missed)(user, since, at):
+            if wanted(row["subject"]):
+                yield _message(row)
+        while time.monotonic() < ends_at:
+            if not pubsub.subscribed:
+                await asyncio.sleep(HEARTBEAT_S)
+                yield ": still here\n\n"
+                continue
+            message = await pubsub.get_message(timeout=HEARTBEAT_S)
+            if message is None:
+                yield ": still here\n\n"
+                continue
+            row = json.loads(message["data"])
+            if wanted(row["subject"]):
+                yield _message(row)
+    except (aioredis.RedisError, OSError) as exc:
+        # The browser comes back by itself and catches up from the rows.
+        logger.warning("The event stream ended: %s", exc)
+    finally:
+        await pubsub.aclose()
+        await client.aclose()

@@ -1,0 +1,140 @@
+"""The cast and the props: alice owns, bob operates, charlie is a stranger, root administers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from django.test import Client
+
+from kvweb.accounts.models import Membership, Project, Role, User
+from kvweb.jobs import services as jobs
+from kvweb.jobs.models import Job, JobState
+from providers import pool
+from providers.models import Health, Provider
+from providers.registry import plugin
+from vms.choices import Presence
+from vms.models import VirtualMachine
+
+PASSWORD = "correct horse battery"
+
+
+class MakeVm(Protocol):
+    def __call__(self, **values: Any) -> VirtualMachine: ...
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network card is the one thing that is replaced: no test needs Redis unless it starts one."""
+    monkeypatch.setattr(jobs, "enqueue", lambda job, *, after_s=0.0: True)
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    del db
+    return Project.objects.create(name="Harbour")
+
+
+def _member(name: str, project: Project | None, role: str) -> User:
+    user = User.objects.create_user(name, f"{name}@example.org", PASSWORD)
+    if project is not None:
+        Membership.objects.create(user=user, project=project, role=role)
+    return user
+
+
+@pytest.fixture
+def alice(project: Project) -> User:
+    """Member: makes and deletes machines of the project."""
+    return _member("alice", project, Role.MEMBER)
+
+
+@pytest.fixture
+def bob(project: Project) -> User:
+    """Operator: switches and opens the project's machines."""
+    return _member("bob", project, Role.OPERATOR)
+
+
+@pytest.fixture
+def charlie(project: Project) -> User:
+    """A stranger: has a project of his own and nothing here."""
+    return _member("charlie", Project.objects.create(name="Elsewhere"), Role.MANAGER)
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    del db
+    return User.objects.create_superuser("root", "root@example.org", PASSWORD)
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    """A signed-in test client for a user."""
+
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def fake_provider(db: None, tmp_path: Path) -> Iterator[Provider]:
+    """A provider of kind fake whose cloud is empty but for an image and a network, and where nothing takes time."""
+    del db
+    config = plugin("fake").config.read(
+        {"path": str(tmp_path / "cloud.sqlite3"), "start_s": 0, "stop_s": 0, "create_s": 0}
+    )
+    provider = Provider.objects.create(
+        kind="fake",
+        name="Testville",
+        config=config.model_dump(mode="json", exclude=set(type(config).secret_fields())),
+        capabilities=plugin("fake").declares.to_json(),
+        health=Health.OK,
+    )
+    yield provider
+    pool.forget(provider)
+
+
+@pytest.fixture
+def make_vm(project: Project, fake_provider: Provider) -> MakeVm:
+    """A machine's row, as the inventory would have left it; the provider itself knows nothing of it."""
+    numbers = count(1)
+
+    def make(**values: Any) -> VirtualMachine:
+        number = next(numbers)
+        defaults: dict[str, Any] = {
+            "project": project,
+            "provider": fake_provider,
+            "name": f"vm-{number}",
+            "external_id": f"ext-{number}",
+            "power": "stopped",
+            "presence": Presence.PRESENT,
+            "vcpus": 1,
+            "memory_mib": 512,
+            "disk_gib": 1.0,
+        }
+        return VirtualMachine.objects.create(**{**defaults, **values})
+
+    return make
+
+
+@pytest.fixture
+def run_jobs(django_capture_on_commit_callbacks: Any) -> Callable[[], list[Job]]:
+    """Runs what is queued, in order, in this process, until nothing is left; returns the jobs as they ended."""
+
+    def run() -> list[Job]:
+        ran: list[int] = []
+        for _ in range(100):
+            job = Job.objects.filter(state=JobState.QUEUED, not_before=None).order_by("pk").first()
+            if job is None:
+                break
+            with django_capture_on_commit_callbacks(execute=True):
+                jobs.run(job.pk)
+            ran.append(job.pk)
+        return list(Job.objects.filter(pk__in=ran).order_by("pk"))
+
+    return run

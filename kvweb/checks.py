@@ -7,7 +7,8 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
 
 from kvweb.settings.env import text
 from providers.registry import broken
@@ -36,7 +37,7 @@ def production(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     found: list[CheckMessage] = []
     if not text("KVWEB_SECRET_KEY") and not text("KVWEB_SECRET_KEY_FILE"):
         found.append(
-            Warning(
+            Caution(
                 "Django's secret key is kept beside the database.",
                 hint="Set KVWEB_SECRET_KEY_FILE to a file that only the portal's user can read.",
                 id="kvweb.W001",
@@ -44,7 +45,7 @@ def production(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         )
     if not text("KVWEB_SEAL_KEYS") and not text("KVWEB_SEAL_KEYS_FILE"):
         found.append(
-            Warning(
+            Caution(
                 "The keys that seal provider credentials are kept beside the database.",
                 hint="Set KVWEB_SEAL_KEYS_FILE to a file outside the portal's home, and back it up on its own.",
                 id="kvweb.W002",
@@ -52,7 +53,7 @@ def production(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         found.append(
-            Warning(
+            Caution(
                 "The database is SQLite.",
                 hint="Set KVWEB_DATABASE_URL to a PostgreSQL database when several people work at once.",
                 id="kvweb.W003",
@@ -73,7 +74,7 @@ def production(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 def kinds(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     del app_configs, kwargs
     return [
-        Warning(f"The provider kind “{kind}” cannot be used: {reason}", hint="See docs/providers/.", id="kvweb.W010")
+        Caution(f"The provider kind “{kind}” cannot be used: {reason}", hint="See docs/providers/.", id="kvweb.W010")
         for kind, reason in broken().items()
     ]
 
@@ -82,5 +83,5 @@ def kinds(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
 def assets(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     del app_configs, kwargs
     if not settings.NODE_MODULES.is_dir():
-        return [Warning("The pages' libraries are not installed.", hint="Run: make up, or npm ci.", id="kvweb.W011")]
+        return [Caution("The pages' libraries are not installed.", hint="Run: make up, or npm ci.", id="kvweb.W011")]
     return []

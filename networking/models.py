@@ -9,13 +9,22 @@ from django.db import models
 from providers.base import NetworkMode
 from providers.models import Provider
 
+MODES = [
+    (NetworkMode.NAT.value, "NAT"),
+    (NetworkMode.ROUTE.value, "routed"),
+    (NetworkMode.OPEN.value, "open"),
+    (NetworkMode.ISOLATED.value, "isolated"),
+    (NetworkMode.BRIDGE.value, "bridge"),
+    (NetworkMode.PROVIDER.value, "provider's own"),
+]
+
 
 class Network(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="networks")
     external_id = models.CharField(max_length=255)
     name = models.CharField(max_length=255)
-    mode = models.CharField(max_length=20, choices=[(mode.value, mode.value) for mode in NetworkMode])
+    mode = models.CharField(max_length=20, choices=MODES)
     type = models.CharField(max_length=40, blank=True)
     cidrs = models.JSONField(default=list, blank=True)
     dhcp = models.BooleanField(null=True)
@@ -33,5 +42,4 @@ class Network(models.Model):
     @property
     def label(self) -> str:
         """Name, kind of network and address range, as a person chooses by."""
-        parts = [NetworkMode(self.mode).label if hasattr(NetworkMode, "label") else self.mode, *self.cidrs[:1]]
-        return f"{self.name} ({', '.join(part for part in parts if part)})"
+        return f"{self.name} ({', '.join([self.get_mode_display(), *self.cidrs[:1]])})"

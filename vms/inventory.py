@@ -1,4 +1,4 @@
-"""The one way facts about machines enter the database: full sync, event and a job's own record all come through here."""
+"""The one way facts about machines enter the database: full sync, events and the records of jobs all come here."""
 
 from __future__ import annotations
 

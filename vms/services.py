@@ -33,7 +33,7 @@ def create(
 ) -> tuple[VirtualMachine, Job]:
     """Write the row (wanted) and start the job that makes the machine.
 
-    `form` is what the person typed, without secrets, so that a failure loses nothing. `retry_of` is a row whose creation
+    `form` is what the person typed, without secrets, so a failure loses nothing. `retry_of` is a row whose creation
     failed: it is used again instead of leaving a second one. The spec travels sealed: it may hold password hashes and
     the expert's user data.
     """

@@ -6,10 +6,8 @@ verbs (those of ADMINISTRATION) belong to administrators.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from kvweb.accounts.models import Membership, Project, Role, User
 
@@ -31,12 +29,6 @@ VERBS = MANAGE | ADMINISTRATION
 Person = User | AnonymousUser
 
 
-class Owned(Protocol):
-    """Anything that belongs to a project."""
-
-    project_id: int
-
-
 def roles_of(user: Person) -> dict[int, str]:
     """Project id → role, read once per user object (a request has one)."""
     if not isinstance(user, User):
@@ -48,8 +40,8 @@ def roles_of(user: Person) -> dict[int, str]:
     return cached
 
 
-def allowed(user: Person, verb: str, subject: Project | Owned | None = None) -> bool:
-    """Whether `user` may do `verb`, to `subject` or, when None, to the portal itself."""
+def allowed(user: Person, verb: str, subject: Model | None = None) -> bool:
+    """Whether `user` may do `verb`: to a project, to something that belongs to one, or (None) to the portal itself."""
     if verb not in VERBS:
         raise ValueError(f"There is no verb “{verb}”.")
     if not user.is_authenticated or not user.is_active:
@@ -58,7 +50,9 @@ def allowed(user: Person, verb: str, subject: Project | Owned | None = None) -> 
         return True
     if verb in ADMINISTRATION or subject is None:
         return False
-    project_id = subject.pk if isinstance(subject, Project) else subject.project_id
+    project_id = subject.pk if isinstance(subject, Project) else getattr(subject, "project_id", None)
+    if project_id is None:
+        return False
     return verb in VERBS_OF_ROLE.get(roles_of(user).get(project_id, ""), frozenset())
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
+
+from django.db.models import Model
 
 from kvweb.accounts.access import Person, allowed
 
-
-class Subject(Protocol):
-    project_id: int
-
-
-T = TypeVar("T", bound=Subject)
-R = TypeVar("R")
+T = TypeVar("T", bound=Model)
 
 
 class Standing(Enum):

@@ -13,7 +13,7 @@ from kvweb.accounts.actions import ActionRefused
 
 
 def problem(status_code: int, title: str, *, code: str = "", fields: dict[str, Any] | None = None) -> Response:
-    """A problem document: `title` is a sentence for people, `code` a word for programs, `fields` what is wrong where."""
+    """A problem document: `title` is a sentence for people, `code` a word for programs, `fields` says where."""
     body: dict[str, Any] = {"type": "about:blank", "status": status_code, "title": title}
     if code:
         body["code"] = code

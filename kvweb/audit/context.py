@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -43,23 +42,22 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 class Actor:
-    """Middleware: remembers the request's user lazily, so that it costs nothing on pages that change nothing."""
+    """Middleware: says who acts, for requests that may change something.
+
+    It is synchronous on purpose and stands last: then Django runs the whole chain in one thread instead of changing
+    threads around every middleware.
+    """
 
     sync_capable = True
-    async_capable = True
+    async_capable = False
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method in {"GET", "HEAD", "OPTIONS"}:
             return self.get_response(request)
         user = request.user
-        with acting_as(
-            Acting(user.pk, user.get_username() if user.is_authenticated else "", address_of(request))
-            if user.is_authenticated
-            else Acting(address=address_of(request))
-        ):
+        name = user.get_username() if user.pk else ""
+        with acting_as(Acting(user.pk, name, address_of(request))):
             return self.get_response(request)

@@ -21,7 +21,7 @@ def record(
     project_id: int | None = None,
     details: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Write one entry; `details` must be free of secrets. The actor defaults to who is acting in this request or job."""
+    """Write one entry; `details` must be free of secrets. Without `actor` it is who acts in this request or job."""
     who = acting()
     return AuditEntry.objects.create(
         verb=verb,

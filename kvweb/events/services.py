@@ -23,7 +23,7 @@ ADMINISTRATORS = "0"
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """ "This object changed": `subject` is "vm:<uuid>", `topic` says in which respect ("changed", "created", "gone")."""
+    """ "This object changed": `subject` is "vm:<uuid>", `topic` is "changed", "created", "gone" or "health"."""
 
     subject: str
     project_id: int | None

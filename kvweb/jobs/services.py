@@ -87,7 +87,7 @@ def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
     from kvweb.jobs.tasks import run_job
 
     try:
-        run_job.apply_async((job.pk,), queue=job.queue, countdown=after_s or None, retry=False, ignore_result=True)
+        run_job.apply_async((job.pk,), queue=job.queue, countdown=after_s, retry=False, ignore_result=True)
     except Exception as exc:
         logger.warning("Job %s waits for the broker: %s", job.reference, exc)
         return False
@@ -95,7 +95,7 @@ def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
 
 
 def wait(job: Job, timeout_s: float | None = None) -> Job:
-    """The fast lane: wait a moment for the job's end, so that a short operation's first answer is already the final one.
+    """The fast lane: wait a moment for the job's end, so that a short operation's first answer is the final one.
 
     Returns the job as it is then. Without Redis it returns at once.
     """

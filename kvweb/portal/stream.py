@@ -1,8 +1,8 @@
 """GET /events: what changed, as server-sent events, or as plain JSON where those cannot pass.
 
-Only names travel ("vm:<uuid> changed"); the page then asks for the fragments that it shows, through the same selectors as
-any page. So a burst of a thousand changes costs a page one request, and the stream knows nothing of rights beyond the
-projects whose news it listens to.
+Only names travel ("vm:<uuid> changed"); the page then asks for the fragments that it shows, through the same selectors
+as any page. So a burst of a thousand changes costs a page one request, and the stream knows nothing of rights beyond
+the projects whose news it listens to.
 
     /events?list=vms,jobs                 everything of these sorts that the user may see
     /events?subjects=vm:<uuid>,job:<uuid> only these
@@ -134,5 +134,5 @@ async def _stream(user: User, channels: list[str], wanted: Wanted, since: str, a
         # The browser comes back by itself and catches up from the rows.
         logger.warning("The event stream ended: %s", exc)
     finally:
-        await pubsub.aclose()
+        await pubsub.aclose()  # type: ignore[no-untyped-call]
         await client.aclose()

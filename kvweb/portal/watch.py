@@ -1,7 +1,8 @@
 """The watcher: hears what changes at providers, reads that one object again and applies it.
 
-Two threads per provider: one is inside `driver.events.watch` and only queues, the other re-reads over a connection of its
-own. When the connection is lost the provider is marked, everything is read anew after it is back, and it is watched again.
+Two threads per provider: one is inside `driver.events.watch` and only queues, the other re-reads over a connection of
+its own. When the connection is lost the provider is marked; when it is back everything is read anew and it is watched
+again.
 """
 
 from __future__ import annotations

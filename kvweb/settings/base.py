@@ -10,7 +10,7 @@ from django.core.management.utils import get_random_secret_key
 from kvweb.settings.celery import *  # noqa: F403
 from kvweb.settings.database import database
 from kvweb.settings.env import kept_secret, number, text, words
-from kvweb.settings.logging import LOGGING as LOGGING
+from kvweb.settings.logging import *  # noqa: F403
 from kvweb.settings.security import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -67,8 +67,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "kvweb.audit.context.Actor",
     "allauth.account.middleware.AccountMiddleware",
+    "kvweb.audit.context.Actor",
 ]
 
 ROOT_URLCONF = "kvweb.urls"

@@ -38,6 +38,7 @@ def check(job: Job, reporter: Reporter) -> dict[str, Any]:
         subject=f"inventory:{provider.uuid}",
         subject_name=provider.name,
         queue=provider.queue,
+        params={"everything": True},
         is_background=True,
     )
     return {"capabilities": [name for name, value in found if value is not None]}

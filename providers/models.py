@@ -34,8 +34,10 @@ class Provider(models.Model):
     health_reason = models.CharField(max_length=500, blank=True)
     health_code = models.CharField(max_length=40, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
-    #: When the last full inventory came in: "state as of".
+    #: When all machines were last read: "state as of".
     seen_at = models.DateTimeField(null=True, blank=True)
+    #: When networks, pools and images were last read too.
+    inventory_at = models.DateTimeField(null=True, blank=True)
     unreachable_since = models.DateTimeField(null=True, blank=True)
     #: Whether the watcher hears events now; without them the inventory is asked for more often.
     is_watched = models.BooleanField(default=False)

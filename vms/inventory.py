@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from kvweb.accounts.services import unassigned_project
@@ -31,14 +36,13 @@ COLUMNS = [
     "flavor",
     "autostart",
     "host",
-    "description",
     "nics",
     "disks",
     "snapshots",
     "consoles",
     "addresses",
-    "problem",
-    "problem_job",
+    "fingerprint",
+    "told_at",
 ]
 
 
@@ -108,43 +112,99 @@ def _update(row: VirtualMachine, record: VmRecord) -> bool:
     return changed
 
 
+#: The last record of each machine and its fingerprint, per process. A sync of two thousand machines of which none
+#: changed then costs comparisons of records and one narrow query, not the making and comparing of two thousand rows.
+_fingerprints: dict[tuple[int, str], tuple[VmRecord, str]] = {}
+
+
+def fingerprint_of(provider: Provider, record: VmRecord) -> str:
+    """A short text that is equal for equal records, also in another process."""
+    key = (provider.pk, record.external_id)
+    known = _fingerprints.get(key)
+    if known is not None and known[0] == record:
+        return known[1]
+    told = json.dumps(values_of(record), sort_keys=True, default=str).encode()
+    fingerprint = blake2b(told, digest_size=16).hexdigest()
+    _fingerprints[key] = (record, fingerprint)
+    return fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a comparison needs of a row."""
+
+    pk: int
+    fingerprint: str
+    presence: str
+    told_at: datetime | None
+
+    def is_newer_than(self, moment: datetime) -> bool:
+        return self.told_at is not None and self.told_at > moment
+
+
+def _known_rows(provider: Provider, records: Sequence[VmRecord], *, is_complete: bool) -> dict[str, _Known]:
+    """The provider's rows by external id and by uuid; only those that are told of unless the records are complete."""
+    rows = VirtualMachine.objects.filter(provider=provider).order_by()
+    if is_complete:
+        # Deleted rows are history and many; those of the last hour may still be told of by an answer that is older.
+        rows = rows.exclude(presence=Presence.DELETED, told_at__lt=timezone.now() - timedelta(hours=1))
+    else:
+        uuids = [record.portal_uuid for record in records if is_uuid(record.portal_uuid)]
+        rows = rows.filter(Q(external_id__in=[record.external_id for record in records]) | Q(uuid__in=uuids))
+    known: dict[str, _Known] = {}
+    columns = ("pk", "external_id", "uuid", "fingerprint", "presence", "told_at")
+    for pk, external_id, uuid, fingerprint, presence, told_at in rows.values_list(*columns):
+        row = _Known(pk, fingerprint, presence, told_at)
+        known[str(uuid)] = row
+        if external_id:
+            known[external_id] = row
+    return known
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 @transaction.atomic
-def apply(provider: Provider, records: Sequence[VmRecord], *, is_complete: bool = False) -> list[VirtualMachine]:
+def apply(
+    provider: Provider, records: Sequence[VmRecord], *, is_complete: bool = False, asked_at: datetime | None = None
+) -> list[VirtualMachine]:
     """Write what differs and tell open pages; with `is_complete` rows that were not told become missing.
 
-    Returns the rows that were created or changed. A record with a portal uuid that we know becomes that row, also when
-    the worker that made it died before it could say so. Unknown machines go to the unassigned project.
+    `asked_at` is the time just before the provider was asked: rows that were written from a later answer are left
+    alone, so a slow list cannot undo what a quick job has just reported. Returns the rows that were created or changed. A
+    record with a portal uuid that we know becomes that row, also when the worker that made it died before it could say
+    so. Unknown machines go to the unassigned project.
     """
-    rows = list(
-        VirtualMachine.objects.filter(provider=provider).exclude(presence=Presence.DELETED).defer("description")
-    )
-    if not is_complete:
-        told = {record.external_id for record in records} | {record.portal_uuid for record in records}
-        rows = [row for row in rows if row.external_id in told or str(row.uuid) in told]
-    by_id = {row.external_id: row for row in rows if row.external_id}
-    by_uuid = {str(row.uuid): row for row in rows}
-    changed: list[VirtualMachine] = []
-    created: list[VirtualMachine] = []
+    asked_at = asked_at or timezone.now()
+    known = _known_rows(provider, records, is_complete=is_complete)
+    differing: dict[int, VmRecord] = {}
+    unknown: list[VmRecord] = []
     seen: set[int] = set()
     for record in records:
-        row = by_id.get(record.external_id) or by_uuid.get(record.portal_uuid)
+        row = known.get(record.external_id) or known.get(record.portal_uuid)
         if row is None:
-            created.append(_adopt(provider, record))
+            unknown.append(record)
             continue
         seen.add(row.pk)
-        if _update(row, record):
-            changed.append(row)
+        if row.is_newer_than(asked_at):
+            continue
+        if row.fingerprint != fingerprint_of(provider, record) or row.presence != Presence.PRESENT:
+            differing[row.pk] = record
+    changed = _write(provider, differing, asked_at)
+    created = [_adopt(provider, record, asked_at) for record in unknown]
+    VirtualMachine.objects.bulk_create(created)
     if is_complete:
-        now = timezone.now()
-        for row in rows:
-            if row.pk not in seen and row.presence == Presence.PRESENT:
-                row.presence, row.missing_since = Presence.MISSING, now
-                changed.append(row)
-    if created:
-        VirtualMachine.objects.bulk_create(created)
-    if changed:
-        columns = [name for name in COLUMNS if name != "description"]
-        VirtualMachine.objects.bulk_update(changed, columns, batch_size=100)
+        unseen = {
+            row.pk
+            for row in known.values()
+            if row.pk not in seen and row.presence == Presence.PRESENT and not row.is_newer_than(asked_at)
+        }
+        changed.extend(_mark_missing(unseen))
     publish_many(
         [
             *(News(row.subject, row.project_id, "created") for row in created),
@@ -154,9 +214,32 @@ def apply(provider: Provider, records: Sequence[VmRecord], *, is_complete: bool 
     return [*created, *changed]
 
 
-def _adopt(provider: Provider, record: VmRecord) -> VirtualMachine:
+def _write(provider: Provider, differing: dict[int, VmRecord], asked_at: datetime) -> list[VirtualMachine]:
+    """Load the rows whose record is another than last time, write the columns that differ, return those that did."""
+    if not differing:
+        return []
+    changed: list[VirtualMachine] = []
+    touched: list[VirtualMachine] = []
+    for row in VirtualMachine.objects.filter(pk__in=differing).defer("description"):
+        if _update(row, differing[row.pk]):
+            changed.append(row)
+        row.fingerprint, row.told_at = fingerprint_of(provider, differing[row.pk]), asked_at
+        touched.append(row)
+    VirtualMachine.objects.bulk_update(touched, COLUMNS, batch_size=100)
+    return changed
+
+
+def _mark_missing(pks: set[int]) -> list[VirtualMachine]:
+    if not pks:
+        return []
+    VirtualMachine.objects.filter(pk__in=pks).update(presence=Presence.MISSING, missing_since=timezone.now())
+    return list(VirtualMachine.objects.filter(pk__in=pks).only("pk", "uuid", "project_id"))
+
+
+def _adopt(provider: Provider, record: VmRecord, asked_at: datetime) -> VirtualMachine:
     row = VirtualMachine(provider=provider, project=unassigned_project(), description=record.description)
     _update(row, record)
+    row.fingerprint, row.told_at = fingerprint_of(provider, record), asked_at
     return row
 
 
@@ -165,6 +248,6 @@ def forget(provider: Provider, external_id: str) -> None:
     """The provider says that the machine is gone: it was deleted there, or by a job of ours that will say so itself."""
     row = VirtualMachine.objects.filter(provider=provider, external_id=external_id, presence=Presence.PRESENT).first()
     if row is not None:
-        row.presence, row.missing_since = Presence.MISSING, timezone.now()
-        row.save(update_fields=["presence", "missing_since"])
+        row.presence, row.missing_since, row.told_at = Presence.MISSING, timezone.now(), timezone.now()
+        row.save(update_fields=["presence", "missing_since", "told_at"])
         publish_many([News(row.subject, row.project_id)])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from kvweb.events.services import publish
 from kvweb.jobs import services as jobs
@@ -181,6 +182,8 @@ def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
         except NotFound:
             logger.info("It was gone already.")
     with transaction.atomic():
-        VirtualMachine.objects.filter(pk=vm.pk).update(presence=Presence.DELETED, problem="", problem_job=None)
+        VirtualMachine.objects.filter(pk=vm.pk).update(
+            presence=Presence.DELETED, problem="", problem_job=None, told_at=timezone.now()
+        )
         publish(vm.subject, project_id=vm.project_id, topic="gone")
     return {}

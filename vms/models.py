@@ -77,6 +77,10 @@ class VirtualMachine(models.Model):
     disks = models.JSONField(null=True, blank=True)
     snapshots = models.JSONField(null=True, blank=True)
     consoles = models.JSONField(null=True, blank=True)
+    #: Of the record that this row was written from; equal means that there is nothing to compare or to write.
+    fingerprint = models.CharField(max_length=32, blank=True)
+    #: When the provider was last asked for what this row says: news that were read before that are old.
+    told_at = models.DateTimeField(null=True, blank=True)
     #: All addresses, space separated: shown in the list and searched.
     addresses = models.CharField(max_length=500, blank=True)
 

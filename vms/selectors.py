@@ -61,7 +61,7 @@ class Filters:
 
 
 def for_list(user: Person, filters: Filters) -> QuerySet[VirtualMachine]:
-    vms = visible_to(user).defer("disks", "snapshots", "description")
+    vms = visible_to(user).defer("disks", "snapshots", "description", "fingerprint")
     for word in filters.text.split()[:6]:
         vms = vms.filter(Q(name__icontains=word) | Q(addresses__icontains=word) | Q(project__name__icontains=word))
     if filters.state in STATES:

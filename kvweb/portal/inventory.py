@@ -15,11 +15,13 @@ from kvweb.jobs.models import ACTIVE, Job
 from kvweb.jobs.progress import Reporter
 from kvweb.jobs.schedule import every_tick
 from networking import inventory as networks
-from providers.base import Driver
+from providers.base import Driver, PowerState
 from providers.models import Health, Provider
 from providers.pool import open_driver, tell_projects
 from storage import inventory as storage
 from vms import inventory as vms
+from vms.choices import Presence
+from vms.models import VirtualMachine
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +29,38 @@ logger = logging.getLogger(__name__)
 PACE_WATCHED = timedelta(seconds=120)
 PACE_LOCAL = timedelta(seconds=10)
 PACE_CLOUD = timedelta(seconds=60)
+#: While machines that were just started have no address yet: no event tells when a guest gets one.
+PACE_EXPECTING = timedelta(seconds=4)
+EXPECTED_WITHIN = timedelta(minutes=3)
+#: How often networks, pools and images are read when nothing says that they changed.
+PACE_SURROUNDINGS = timedelta(minutes=10)
 #: A provider that does not answer is asked again soon at first, then every minute.
 PACE_FAILED_FIRST = timedelta(seconds=5)
 PACE_FAILED = timedelta(seconds=60)
 LOCAL_KINDS = {"kvm", "fake"}
 
 
-def sync(provider: Provider, driver: Driver) -> dict[str, int]:
-    """Read everything and write what differs, in the order of dependency; returns how many of each were told."""
+def sync(provider: Provider, driver: Driver, *, everything: bool = True) -> dict[str, int]:
+    """Read and write what differs, in the order of dependency; returns how many of each were told.
+
+    Machines are read each time. Networks, pools and images change seldom and can cost much more to list (every machine
+    has volumes among which the images are), so they are read only when `everything` is asked for.
+    """
+    told: dict[str, int] = {}
+    now = timezone.now()
+    if everything:
+        told = sync_surroundings(provider, driver)
+    asked_at = timezone.now()
+    machines = driver.machines.list()
+    vms.apply(provider, machines, is_complete=True, asked_at=asked_at)
+    told["vms"] = len(machines)
+    times = {"seen_at": now, "inventory_at": now} if everything else {"seen_at": now}
+    Provider.objects.filter(pk=provider.pk).update(**times)
+    return told
+
+
+def sync_surroundings(provider: Provider, driver: Driver) -> dict[str, int]:
+    """Networks, pools and images."""
     told: dict[str, int] = {}
     if driver.networks is not None:
         records = driver.networks.list()
@@ -48,10 +74,6 @@ def sync(provider: Provider, driver: Driver) -> dict[str, int]:
         images = driver.images.list()
         storage.apply_images(provider, images)
         told["images"] = len(images)
-    machines = driver.machines.list()
-    vms.apply(provider, machines, is_complete=True)
-    told["vms"] = len(machines)
-    Provider.objects.filter(pk=provider.pk).update(seen_at=timezone.now())
     return told
 
 
@@ -61,16 +83,17 @@ def run(job: Job, reporter: Reporter) -> dict[str, Any]:
     provider = Provider.objects.get(uuid=job.subject.partition(":")[2])
     if not provider.is_enabled:
         return {}
-    was_healthy = provider.health == Health.OK
+    was_healthy = provider.health == Health.OK and provider.seen_at is not None
+    is_due = provider.inventory_at is None or timezone.now() - provider.inventory_at > PACE_SURROUNDINGS
     with open_driver(provider) as driver:
-        told = sync(provider, driver)
-    if not was_healthy or provider.seen_at is None:
+        told = sync(provider, driver, everything=bool(job.params.get("everything")) or is_due)
+    if not was_healthy:
         publish(provider.subject, project_id=None)
         tell_projects(provider)
     return told
 
 
-def start_sync(provider: Provider) -> Job:
+def start_sync(provider: Provider, *, everything: bool = False) -> Job:
     """A background job; while one is active for the provider no second one is started."""
     return jobs.start(
         "inventory.sync",
@@ -78,6 +101,7 @@ def start_sync(provider: Provider) -> Job:
         subject=f"inventory:{provider.uuid}",
         subject_name=provider.name,
         queue=provider.queue,
+        params={"everything": everything},
         is_background=True,
     )
 
@@ -87,9 +111,21 @@ def pace(provider: Provider, now: datetime) -> timedelta:
     if provider.health == Health.FAILED:
         lasting = now - (provider.unreachable_since or now)
         return PACE_FAILED_FIRST if lasting < timedelta(minutes=5) else PACE_FAILED
+    if _expects_addresses(provider, now):
+        return PACE_EXPECTING
     if provider.is_watched:
         return PACE_WATCHED
     return PACE_LOCAL if provider.kind in LOCAL_KINDS else PACE_CLOUD
+
+
+def _expects_addresses(provider: Provider, now: datetime) -> bool:
+    return VirtualMachine.objects.filter(
+        provider=provider,
+        presence=Presence.PRESENT,
+        power=PowerState.RUNNING,
+        addresses="",
+        power_since__gt=now - EXPECTED_WITHIN,
+    ).exists()
 
 
 @every_tick

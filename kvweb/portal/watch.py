@@ -78,7 +78,7 @@ class Watch:
             reader.start()
             try:
                 self._mark(watched=True)
-                start_sync(self.provider)
+                start_sync(self.provider, everything=True)
                 driver.events.watch(self.heard.put, self.stop)
             finally:
                 self.heard.put(None)
@@ -112,21 +112,23 @@ class Watch:
     def _apply(self, driver: Driver, events: list[ProviderEvent]) -> None:
         machines = [event for event in events if event.topic is EventTopic.VM]
         if len(machines) < len(events):
-            start_sync(self.provider)
+            start_sync(self.provider, everything=True)
         if len(machines) >= BULK_FROM:
-            vms.apply(self.provider, driver.machines.list(), is_complete=True)
-            Provider.objects.filter(pk=self.provider.pk).update(seen_at=timezone.now())
+            asked_at = timezone.now()
+            vms.apply(self.provider, driver.machines.list(), is_complete=True, asked_at=asked_at)
+            Provider.objects.filter(pk=self.provider.pk).update(seen_at=asked_at)
             return
         for event in machines:
             if event.gone:
                 vms.forget(self.provider, event.external_id)
                 continue
+            asked_at = timezone.now()
             try:
                 record = driver.machines.get(event.external_id)
             except NotFound:
                 vms.forget(self.provider, event.external_id)
             else:
-                vms.apply(self.provider, [record])
+                vms.apply(self.provider, [record], asked_at=asked_at)
 
 
 class Watcher:

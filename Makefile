@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
+# Some environments forbid the bytecode cache; without it every command would compile Django anew (3 s).
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help

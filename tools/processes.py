@@ -41,6 +41,8 @@ class Process:
     ready: Probe | re.Pattern[str] | None = None
     """Asked again and again, or looked for in the output; None: ready as soon as it runs."""
     patience: float = 30.0
+    hush: re.Pattern[str] | None = None
+    """Warnings that nobody need act on; they stay in the log."""
 
 
 class Guardian:
@@ -205,6 +207,8 @@ class _Kept:
         if self._in_traceback:
             self._in_traceback = line.startswith((" ", "\t")) or not line
             return bool(line)
+        if self.process.hush is not None and self.process.hush.search(line):
+            return False
         self._in_traceback = "Traceback (most recent call last)" in line
         return _TELLING.search(line) is not None
 

@@ -51,7 +51,8 @@ if [ $tests = yes ]; then
         case $lock in */base.txt | */kvm.txt | */setup.txt) ;; *) locks+=("$lock") ;; esac
     done
 else
-    for kind in ${KVWEB_KINDS//,/ }; do
+    kinds=${KVWEB_KINDS-}
+    for kind in ${kinds//,/ }; do
         if [ -e "requirements/$kind.txt" ]; then locks+=("requirements/$kind.txt"); fi
     done
 fi
@@ -85,7 +86,7 @@ if command -v npm >/dev/null 2>&1; then
     key=$(cat package-lock.json .npmrc | cksum | tr -d ' ')
     if ! [ -e "node_modules/.set-up-$key" ]; then
         say npm "installing the browser packages"
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
         touch "node_modules/.set-up-$key"
     fi
 else

@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -41,8 +42,9 @@ class Portal:
         await self._start_redis()
         self.hypervisor = await libvirt_start.bring_up(self.supervisor)
         await self._build_guest()
-        await self._prepare_database()
-        await self._start_web()
+        # Loading Django takes most of a start, so the web processes do it meanwhile; the door opens after both.
+        await _all(self._prepare_database(), self._start_web())
+        await self._open_door()
         await asyncio.gather(*(self._start_optional(process) for process in self._helpers()))
 
     async def _start_redis(self) -> None:
@@ -68,6 +70,8 @@ class Portal:
                 socket=self.place.redis_socket,
                 ready=lambda: redis_answers(self.place.redis_socket),
                 patience=10,
+                # About memory while it saves to disk, which it does not do here.
+                hush=re.compile("overcommit"),
             )
         )
         say("redis", "ready")
@@ -99,11 +103,6 @@ class Portal:
 
     async def _start_web(self) -> None:
         place = self.place
-        nginx = frontdoor.find()
-        if nginx is None:
-            raise Unusable("nginx is missing; install it (on Debian: apt-get install nginx).")
-        # Links for nginx are made meanwhile: what is not linked yet, the application serves itself.
-        collecting = asyncio.create_task(self._collect_static())
         web = [PYTHON, "-m", "uvicorn", "kvweb.asgi:application", "--uds", str(place.web_socket), "--workers", "2"]
         # The socket is ours alone, so whoever speaks on it is nginx, and its forwarding headers hold.
         web += ["--proxy-headers", "--forwarded-allow-ips", "*", "--no-access-log", "--lifespan", "off"]
@@ -119,11 +118,17 @@ class Portal:
             )
         )
         say("web", "ready")
-        await self.supervisor.start(frontdoor.process(place, nginx))
-        say("nginx", f"ready at {place.url}")
-        await collecting
+
+    async def _open_door(self) -> None:
+        nginx = frontdoor.find()
+        if nginx is None:
+            raise Unusable("nginx is missing; install it (on Debian: apt-get install nginx).")
+        await self.supervisor.start(frontdoor.process(self.place, nginx))
+        say("nginx", f"ready at {self.place.url}")
+        await self._collect_static()
 
     async def _collect_static(self) -> None:
+        """Until this is done, and for files that come later, nginx asks the application, which knows all folders."""
         if static_files.are_current(self.place):
             return
         code, _ = await self.supervisor.run("static", static_files.command(PYTHON), self._variables())
@@ -167,6 +172,8 @@ class Portal:
             **self.place.variables(),
             "KVWEB_REDIS_URL": f"unix://{self.place.redis_socket}",
             "PYTHONUNBUFFERED": "1",
+            # Some environments forbid the bytecode cache; without it every process would compile Django anew (3 s).
+            "PYTHONDONTWRITEBYTECODE": "",
         }
 
     def report(self, seconds: float) -> None:
@@ -185,6 +192,17 @@ class Portal:
         )
         lines.append(f"logs are in {self.place.log}; Ctrl-C stops everything")
         banner(lines)
+
+
+async def _all(*steps: Coroutine[None, None, None]) -> None:
+    """Runs all steps at once; the first that fails cancels the others, and its own error is what comes out."""
+    tasks = [asyncio.create_task(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def take_lock(place: Place) -> IO[str]:

@@ -1,0 +1,74 @@
+"""Disks and drives of simulated VMs; everything works on a running VM too."""
+
+from __future__ import annotations
+
+from providers.base import QUIET, Conflict, DiskDevice, Disks, DiskSpec, NotFound, Progress, VmRecord
+from providers.fake import blocks
+from providers.fake.cloud import Part
+from providers.fake.creation import refuse_taken
+from providers.fake.moments import keeps
+from providers.fake.state import Disk, Vm, Volume
+from providers.fake.vms import saved, vm_of
+from providers.fake.volumes import refuse_used
+
+
+def disk_of(vm: Vm, disk_id: str) -> Disk:
+    for disk in vm.disks:
+        if disk.target == disk_id:
+            return disk
+    raise NotFound(f"“{vm.name}” has no disk “{disk_id}”.")
+
+
+class FakeDisks(Part, Disks):
+    def attach(self, external_id: str, disk: DiskSpec, progress: Progress = QUIET) -> VmRecord:
+        with self.cloud.writing("disks.attach", vm=external_id, progress=progress) as tx:
+            vm = vm_of(tx, external_id)
+            bus = blocks.check_bus(disk.bus)
+            if disk.volume:
+                volume = tx.get(Volume, disk.volume)
+                refuse_taken(tx, volume, disk, vm)
+            else:
+                volume = blocks.make_volume(tx, disk, vm)
+            vm.disks.append(Disk(target=blocks.free_target(vm, bus), volume=volume.id, bus=bus))
+            return saved(self.cloud, tx, vm, "disk attached")
+
+    def detach(self, external_id: str, disk_id: str, *, delete: bool = False) -> VmRecord:
+        with self.cloud.writing("disks.detach", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            disk = disk_of(vm, disk_id)
+            vm.disks.remove(disk)
+            tx.put(vm)
+            if disk.volume:
+                volume = tx.get(Volume, disk.volume)
+                if delete:
+                    if keeps(vm, volume.id):
+                        raise Conflict("A snapshot needs this disk.")
+                    refuse_used(tx, volume)
+                    tx.drop(volume)
+                elif volume.owner == vm.id:
+                    # A detached disk stands alone: it is not deleted with the VM that once had it.
+                    volume.owner = ""
+                    tx.put(volume)
+            return saved(self.cloud, tx, vm, "disk detached")
+
+    def grow(self, external_id: str, disk_id: str, size_gib: int) -> VmRecord:
+        with self.cloud.writing("disks.grow", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            disk = disk_of(vm, disk_id)
+            if not disk.volume:
+                raise Conflict("A drive has no size of its own.")
+            blocks.grow(tx, tx.get(Volume, disk.volume), size_gib)
+            return saved(self.cloud, tx, vm, "disk grown")
+
+    def set_iso(self, external_id: str, image: str | None) -> VmRecord:
+        with self.cloud.writing("disks.set_iso", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            if image is not None:
+                blocks.iso_of(tx, image)
+            drive = next((disk for disk in vm.disks if disk.device is DiskDevice.CDROM), None)
+            if drive is None and image is not None:
+                drive = Disk(target=blocks.free_target(vm, "sata"), device=DiskDevice.CDROM, bus="sata")
+                vm.disks.append(drive)
+            if drive is not None:
+                drive.image = image or ""
+            return saved(self.cloud, tx, vm, "medium changed")

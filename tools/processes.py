@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +19,22 @@ from tools.guardian import alive
 Say = Callable[[str, str], None]
 Probe = Callable[[], Awaitable[bool]]
 
-# Lines that a person at the terminal wants to see; everything is in the log file.
-_TELLING = re.compile(r"\b(warn(ing)?|error|critical|fatal|emerg|alert|exception|traceback)\b", re.IGNORECASE)
+# Lines that a person at the terminal wants to see: Python's and Redis's words, nginx's, libvirt's. The log has all.
+_TELLING = re.compile(
+    r"\b(WARNING|ERROR|CRITICAL|FATAL)\b|\[(warn|error|crit|alert|emerg)\]|: (warning|error) :"
+    r"|^[\w.]*(Error|Exception)\b"
+)
 _BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY = 60.0  # a process that ran this long has got over its trouble
 _LOG_LIMIT = 20 * 2**20
 
 
 class NotReady(Exception):
-    """A process did not come up; the message is a sentence with its last lines."""
+    """A process did not come up; the trouble is how, with the last thing that it said."""
+
+    def __init__(self, name: str, trouble: str) -> None:
+        super().__init__(f"{name} {trouble}")
+        self.trouble = trouble
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,9 @@ class _Kept:
         self.is_hopeless = asyncio.Event()
         """Died more than once before it was ready: waiting longer would not help, trying again might."""
         self.stopping = False
-        self.last_lines: deque[str] = deque(maxlen=12)
+        self.last_word = ""
+        """The last thing it said, as ": …"; mostly the reason when it ends by itself."""
         self._owner = owner
-        self._in_traceback = False
         self.task = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
@@ -126,16 +132,16 @@ class _Kept:
             if failures > 1 and not was_ready:
                 self.is_hopeless.set()
             pause = _BACKOFF[min(failures, len(_BACKOFF)) - 1]
-            self._owner.say(self.process.name, f"ended by itself ({_ending(code)}); starting again in {pause:g} s")
-            for line in self.last_lines:
-                self._owner.say(self.process.name, f"| {line}")
+            self._owner.say(
+                self.process.name, f"ended by itself ({_ending(code)}{self.last_word}); starting again in {pause:g} s"
+            )
             await asyncio.sleep(pause)
 
     async def _live(self) -> tuple[int, bool]:
         """One life, from start to the end of the process and its helpers: how it ended, whether it had been ready."""
         if self.process.socket is not None:
             self.process.socket.unlink(missing_ok=True)
-        self.last_lines.clear()
+        self.last_word = ""
         log = _Log(self._owner.log_folder / f"{self.process.name}.log")
         # A pipe of our own: with asyncio's, waiting for the process also waits for every helper that shares the pipe.
         end_here, end_there = os.pipe()
@@ -146,7 +152,7 @@ class _Kept:
         except OSError as exc:
             log.close()
             os.close(end_here)
-            self.last_lines.append(f"{self.process.command[0]} cannot be started: {exc.strerror}")
+            self.last_word = f": {self.process.command[0]} cannot be started, {exc.strerror}"
             return 127, False
         finally:
             os.close(end_there)
@@ -195,7 +201,8 @@ class _Kept:
                 return
             log.write(raw)
             line = raw.decode(errors="replace").rstrip()
-            self.last_lines.append(line)
+            if line:
+                self.last_word = f": {line}"
             ready = self.process.ready
             if isinstance(ready, re.Pattern) and ready.search(line):
                 self.is_ready.set()
@@ -203,13 +210,9 @@ class _Kept:
                 self._owner.say(self.process.name, line)
 
     def _is_telling(self, line: str) -> bool:
-        """A warning or error, or the rest of a traceback: its indented lines and the one that names the exception."""
-        if self._in_traceback:
-            self._in_traceback = line.startswith((" ", "\t")) or not line
-            return bool(line)
+        """A warning or error; of a traceback only the line that names the exception, the frames are for the log."""
         if self.process.hush is not None and self.process.hush.search(line):
             return False
-        self._in_traceback = "Traceback (most recent call last)" in line
         return _TELLING.search(line) is not None
 
 
@@ -262,10 +265,8 @@ class Supervisor:
         for hope in hopes:
             hope.cancel()
         if hopes[0] not in done:
-            log = self.log_folder / f"{process.name}.log"
-            ending = "".join(f"\n    | {line}" for line in kept.last_lines)
             trouble = "keeps ending" if done else f"is not ready after {process.patience:g} s"
-            raise NotReady(f"{process.name} {trouble}; see {log}{ending}")
+            raise NotReady(process.name, f"{trouble}{kept.last_word} (see {self.log_folder / f'{process.name}.log'})")
 
     async def run(self, name: str, command: Sequence[str | Path], variables: Mapping[str, str]) -> tuple[int, str]:
         """Runs a command to its end; gives its exit code and standard output, both of its outputs go to the log."""

@@ -163,7 +163,7 @@ class Portal:
         try:
             await self.supervisor.start(process)
         except NotReady as exc:
-            say(process.name, str(exc))
+            say(process.name, exc.trouble)
         else:
             say(process.name, "ready")
 

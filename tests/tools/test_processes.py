@@ -128,7 +128,7 @@ def test_a_process_that_keeps_ending_is_not_waited_for(tmp_path: Path, guardian:
         supervisor = Supervisor(tmp_path, Said(), guardian=guardian)
         broken = Process("broken", python("raise SystemExit('no such command')"), ready=re.compile("never"))
         began = time.monotonic()
-        with pytest.raises(NotReady, match=r"keeps ending.*(?s:.*)no such command"):
+        with pytest.raises(NotReady, match="keeps ending: no such command"):
             await supervisor.start(broken)
         assert time.monotonic() - began < broken.patience / 2
         await supervisor.stop()
@@ -139,7 +139,7 @@ def test_a_process_that_keeps_ending_is_not_waited_for(tmp_path: Path, guardian:
 def test_a_missing_program_is_a_sentence(tmp_path: Path, guardian: Guardian) -> None:
     async def story() -> None:
         supervisor = Supervisor(tmp_path, Said(), guardian=guardian)
-        with pytest.raises(NotReady, match="no-such-program cannot be started"):
+        with pytest.raises(NotReady, match="no-such-program cannot be started, No such file"):
             await supervisor.start(Process("missing", ["no-such-program"], ready=re.compile("never")))
         await supervisor.stop()
 
@@ -161,8 +161,6 @@ def test_only_telling_lines_are_shown_and_all_are_kept(tmp_path: Path, guardian:
     asyncio.run(story())
     assert [line.removeprefix("talker: ") for line in said.lines] == [
         "WARNING: it smells",
-        "Traceback (most recent call last):",
-        "  File x",
         "KeyError: 1",
     ]
     assert "all is well\n" in (tmp_path / "talker.log").read_text()

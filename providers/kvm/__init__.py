@@ -1,0 +1,1 @@
+"""KVM and QEMU hypervisors through libvirt, local or remote."""

@@ -1,0 +1,91 @@
+"""Consoles: the screen over VNC and the serial line, without a port wherever that can be had."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from providers.base import Conflict, ConsoleKind, Consoles, ConsoleTarget, StreamConsole, TcpConsole
+from providers.kvm import serial, tunnel
+from providers.kvm.errors import has_code, vendor_calls
+from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.part import Part
+from providers.kvm.xml.domain_reader import SeenGraphics, read_machine
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, never listened on
+
+
+class KvmConsoles(Part, Consoles):
+    """What is returned belongs to this run of the VM: libvirt's number of the running domain is in `endpoint`.
+
+    | hypervisor | VM listens on        | target |
+    |------------|----------------------|--------|
+    | local      | anything, or nothing | StreamConsole: libvirt passes a descriptor (virDomainOpenGraphicsFD) |
+    | by ssh     | loopback             | StreamConsole: through ssh |
+    | remote     | another address      | TcpConsole, with the VM's VNC password |
+    | tls, tcp   | loopback             | Conflict: nothing leads there |
+    """
+
+    def open(self, external_id: str, kind: ConsoleKind, *, force: bool = False) -> ConsoleTarget:
+        """`force` takes a serial line over from whoever has it open; otherwise that is a Conflict when connecting."""
+        with vendor_calls():
+            domain = self.domain(external_id)
+            number = domain.ID()
+            if number == -1:
+                raise Conflict("Start the VM first.")
+            machine = read_machine(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+        if kind is ConsoleKind.SERIAL:
+            if not machine.has_serial:
+                raise Conflict("The VM has no serial console.")
+            return StreamConsole(
+                connect=lambda: self._serial(external_id, number, force), endpoint=f"{external_id}#{number}/serial"
+            )
+        screens = [(index, graphics) for index, graphics in enumerate(machine.graphics) if graphics.type == "vnc"]
+        if not screens:
+            raise Conflict("The VM has no VNC console.")
+        index, graphics = screens[0]
+        return self._vnc(external_id, number, index, graphics)
+
+    def _vnc(self, external_id: str, number: int, index: int, graphics: SeenGraphics) -> ConsoleTarget:
+        endpoint = f"{external_id}#{number}/vnc{index}"
+        if self.config.is_local:
+            return StreamConsole(connect=lambda: self._descriptor(external_id, number, index), endpoint=endpoint)
+        host = self.config.host if graphics.listen in _ANY else graphics.listen
+        if graphics.port <= 0:
+            raise Conflict("This VM's screen cannot be reached from another host.")
+        if host not in _LOOPBACK:
+            return TcpConsole(host=host, port=graphics.port, password=graphics.password)
+        if self.config.transport != "ssh":
+            raise Conflict("This VM's screen can only be reached on its host; connect the provider by ssh.")
+        return StreamConsole(
+            connect=lambda: tunnel.connect(self.config, host, graphics.port),
+            endpoint=f"{endpoint}:{graphics.port}",
+            password=graphics.password,
+        )
+
+    def _descriptor(self, external_id: str, number: int, index: int) -> socket.socket:
+        with vendor_calls():
+            domain = self._same(external_id, number)
+            # Whoever got here was let in by the portal; a password in the VM's document is for others.
+            return socket.socket(fileno=domain.openGraphicsFD(index, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH))
+
+    def _serial(self, external_id: str, number: int, force: bool) -> socket.socket:
+        with vendor_calls():
+            domain = self._same(external_id, number)
+            stream = self.raw.newStream(0)
+            flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0
+            try:
+                domain.openConsole(None, stream, flags)
+            except LibvirtError as exc:
+                if has_code(exc, libvirt.VIR_ERR_OPERATION_FAILED):
+                    raise Conflict("Somebody else has this serial console open.", str(exc)) from exc
+                raise
+            return serial.pumped(stream)
+
+    def _same(self, external_id: str, number: int) -> Any:
+        """The domain in the same run as when the console was asked for."""
+        domain = self.domain(external_id)
+        if domain.ID() != number:
+            raise Conflict("The VM was stopped or restarted meanwhile; open the console again.")
+        return domain

@@ -1,0 +1,98 @@
+"""Removing a VM with its own disks, and what a create that died left behind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from providers.base import Conflict, Progress
+from providers.kvm import storage
+from providers.kvm.creation import mark_of, owner_mark
+from providers.kvm.design import domain_uuid
+from providers.kvm.errors import has_code
+from providers.kvm.inventory import Inventory
+from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.part import Part
+from providers.kvm.xml.domain_reader import read_machine
+
+_log = logging.getLogger(__name__)
+
+_UNDEFINE = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+_UNDEFINE_ALL = (
+    _UNDEFINE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+)
+
+
+class Deletion(Part):
+    """Only volumes that the VM's own note lists are ever removed, and of those only what nothing else uses."""
+
+    def run(self, external_id: str, *, keep_disks: bool, with_snapshots: bool, progress: Progress) -> None:
+        domain = self.domain(external_id)
+        if domain.snapshotNum(0) and not with_snapshots:
+            raise Conflict("It has snapshots; delete them first, or delete it with its snapshots.")
+        machine = read_machine(domain.XMLDesc(0))
+        progress.checkpoint()
+        if domain.isActive():
+            progress.report(10, "Stopping the machine")
+            _destroy(domain)
+        progress.report(40, "Removing the machine")
+        # Undefined before its disks go: a VM without disks that still exists would be worse than a disk without a VM.
+        _undefine(domain)
+        Inventory.of(self.connection).forget(external_id)
+        if keep_disks:
+            return
+        progress.report(60, "Removing its disks")
+        self._remove(machine.note.volumes, but=external_id)
+
+    def discard(self, portal_uuid: str) -> bool:
+        """Remove what bears this VM's mark and is used by nothing; True when something was removed."""
+        if not portal_uuid:
+            return False
+        mark = mark_of(domain_uuid(portal_uuid))
+        left = [
+            pool.storageVolLookupByName(name).key()
+            for pool in self.active_pools()
+            for name in pool.listVolumes()
+            if owner_mark(name) == mark
+        ]
+        return bool(self._remove(left)) if left else False
+
+    def _remove(self, keys: Iterable[str], but: str = "") -> list[str]:
+        """Remove these volumes, except those that a VM has as a drive or that another volume builds on."""
+        volumes = {key: volume for key in keys if (volume := self.volume_or_none(key)) is not None}
+        if not volumes:
+            return []
+        paths = {key: volume.path() for key, volume in volumes.items()}
+        users = Inventory.of(self.connection).users_of(*paths.values())
+        overlays = storage.overlays_of(self.raw, paths.values())
+        going = set(paths.values())
+        removed = []
+        # An overlay among them goes before what it builds on.
+        for key, path in sorted(paths.items(), key=lambda item: len(overlays[item[1]])):
+            in_use = [user for user in users[path] if user != but]
+            above = [overlay for overlay in overlays[path] if overlay not in going]
+            if in_use or above:
+                _log.info("Volume %s stays: used by %s", path, in_use or above)
+                continue
+            if storage.remove(volumes[key]):
+                removed.append(key)
+        return removed
+
+
+def _destroy(domain: Any) -> None:
+    try:
+        domain.destroy()
+    except LibvirtError as exc:
+        # It stopped by itself meanwhile; a VM without a definition is gone with that.
+        if not has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+
+
+def _undefine(domain: Any) -> None:
+    try:
+        domain.undefineFlags(_UNDEFINE_ALL)
+    except LibvirtError as exc:
+        # A VM without a definition was gone when it stopped.
+        if not has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+            raise

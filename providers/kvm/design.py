@@ -1,0 +1,200 @@
+"""From a wish and the host's facts to a VM's document: every choice is made here and nowhere else. No I/O."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from providers.base import InvalidRequest, NicSpec, VmSpec
+from providers.kvm.config import KvmOptions
+from providers.kvm.hostfacts import HostFacts
+from providers.kvm.xml.elements import Card, Drive, Machine, Note, Source
+
+#: Makes a uuid of a portal_uuid that is none; only its constancy matters.
+_OURS = UUID("6b766d2d-6b76-4b76-8d00-6b7677656200")
+
+BRIDGE_PREFIX = "bridge:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the design is given about storage that exists by now."""
+
+    disks: tuple[Source, ...] = ()
+    """In the order of `spec.disks`."""
+    iso: Source | None = None
+    seed: Source | None = None
+    owned: tuple[str, ...] = ()
+    """Keys of the volumes that were made for this VM."""
+
+
+def domain_uuid(portal_uuid: str) -> UUID:
+    """The VM's uuid: the portal's own where that is a uuid, else made from it, so a second create finds the first."""
+    try:
+        return UUID(portal_uuid)
+    except ValueError:
+        return uuid5(_OURS, portal_uuid)
+
+
+def options_of(spec: VmSpec) -> KvmOptions:
+    """The options of this kind; raises InvalidRequest that names the wrong one."""
+    try:
+        return KvmOptions.model_validate(spec.options)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in ("options", *first["loc"]))
+        raise InvalidRequest(f"{first['msg']}.", field=where) from None
+
+
+def check_name(name: str, field: str = "name") -> None:
+    """Raise InvalidRequest for names that libvirt refuses, or that cannot be kept exactly in a document."""
+    if "/" in name:
+        raise InvalidRequest("A name cannot contain “/”.", field=field)
+    if any(ord(char) < 32 or ord(char) in {0x7F, 0xFFFE, 0xFFFF} or 0xD800 <= ord(char) <= 0xDFFF for char in name):
+        raise InvalidRequest("A name cannot contain control characters.", field=field)
+    if not name.strip() or name != name.strip():
+        raise InvalidRequest("A name cannot be blank, nor begin or end with a blank.", field=field)
+    if name in {".", ".."}:
+        raise InvalidRequest("This name is not allowed.", field=field)
+
+
+def check(spec: VmSpec, facts: HostFacts) -> None:
+    """Raise InvalidRequest, with its field, for what this host can never run."""
+    check_name(spec.name)
+    options_of(spec)
+    if spec.flavor:
+        raise InvalidRequest("This provider has no flavors; choose vCPUs and memory.", field="flavor")
+    if spec.zone:
+        raise InvalidRequest("This provider has no zones.", field="zone")
+    if facts.max_vcpus and spec.vcpus > facts.max_vcpus:
+        raise InvalidRequest(f"The host's machines have at most {facts.max_vcpus} vCPUs.", field="vcpus")
+    if facts.memory_mib and spec.memory_mib > facts.memory_mib:
+        raise InvalidRequest(f"The host has {facts.memory_mib} MiB of memory in all.", field="memory_mib")
+    if spec.firmware not in {"", "bios", "uefi"}:
+        raise InvalidRequest("The firmware is “bios” or “uefi”.", field="firmware")
+    if spec.firmware == "uefi" and not facts.has_efi:
+        raise InvalidRequest("The host has no UEFI firmware installed.", field="firmware")
+    if spec.firmware == "bios" and not facts.is_x86:
+        raise InvalidRequest(f"A machine of {facts.arch} has no BIOS.", field="firmware")
+    for text, field in _texts(spec):
+        if any(ord(char) < 32 and char not in "\t\n\r" for char in text):
+            raise InvalidRequest("Control characters are not allowed here.", field=field)
+
+
+def design(spec: VmSpec, facts: HostFacts, content: Content, *, uuid: UUID, now: datetime) -> Machine:
+    """The machine that this spec becomes on this host. Expects a spec that `check` let pass."""
+    options = options_of(spec)
+    machine = options.machine or facts.machines[0]
+    if machine not in facts.machines:
+        raise InvalidRequest(f"The host has no machine “{machine}”.", field="options.machine")
+    efi = spec.firmware == "uefi" or (not facts.is_x86 and facts.has_efi)
+    return Machine(
+        name=spec.name,
+        uuid=str(uuid),
+        description=spec.description,
+        note=Note(
+            portal_uuid=spec.portal_uuid,
+            created_at=now.isoformat(timespec="seconds"),
+            image=next((disk.image for disk in spec.disks if disk.image), ""),
+            volumes=content.owned,
+            values=tuple(sorted(spec.metadata.items())),
+            tags=spec.tags,
+        ),
+        virt_type=facts.virt_type,
+        arch=facts.arch,
+        machine=machine,
+        emulator=facts.emulator,
+        vcpus=spec.vcpus,
+        memory_mib=spec.memory_mib,
+        firmware="efi" if efi else "",
+        cpu_mode=_cpu_mode(options, facts),
+        x86=facts.is_x86,
+        drives=tuple(_drives(spec, options, content, machine)),
+        cards=tuple(card(nic, options) for nic in spec.nics),
+        # A descriptor that libvirt passes can only cross a local socket. A remote host listens where only it can reach.
+        listen="none" if facts.is_local else "127.0.0.1",
+        video=_video(options, facts),
+    )
+
+
+def card(nic: NicSpec, options: KvmOptions) -> Card:
+    """One network card. `nic.network` is the name of a libvirt network, or “bridge:” and a bridge of the host."""
+    is_bridge = nic.network.startswith(BRIDGE_PREFIX)
+    return Card(
+        network="" if is_bridge else nic.network,
+        bridge=nic.network.removeprefix(BRIDGE_PREFIX) if is_bridge else "",
+        mac=nic.mac,
+        model=nic.model or options.nic_model or "virtio",
+    )
+
+
+def next_target(bus: str, taken: Iterable[str]) -> str:
+    """The first free device name on a bus: vda, vdb … vdz, vdaa."""
+    prefix = {"virtio": "vd", "ide": "hd", "fdc": "fd"}.get(bus, "sd")
+    used = set(taken)
+    letters = string.ascii_lowercase
+    names = [*letters, *(first + second for first in letters for second in letters)]
+    free: str = next(prefix + name for name in names if prefix + name not in used)
+    return free
+
+
+def _cpu_mode(options: KvmOptions, facts: HostFacts) -> str:
+    """Under KVM the guest gets the host's processor; emulation offers all it has, since qemu64 lacks what today's
+    distributions require (x86-64-v2)."""
+    wanted = "" if options.cpu_mode == "emulator-default" else options.cpu_mode
+    if options.cpu_mode:
+        if wanted and wanted not in facts.cpu_modes:
+            raise InvalidRequest(
+                f"The host does not offer the CPU mode “{options.cpu_mode}”.", field="options.cpu_mode"
+            )
+        return wanted
+    preferred = ("host-passthrough", "host-model") if facts.virt_type == "kvm" else ("maximum",)
+    return next((mode for mode in preferred if mode in facts.cpu_modes), "")
+
+
+def _video(options: KvmOptions, facts: HostFacts) -> str:
+    if options.video == "none":
+        return ""
+    if options.video:
+        if facts.videos and options.video not in facts.videos:
+            raise InvalidRequest(f"The host has no screen “{options.video}”.", field="options.video")
+        return options.video
+    return "vga" if facts.videos and "virtio" not in facts.videos else "virtio"
+
+
+def _drives(spec: VmSpec, options: KvmOptions, content: Content, machine: str) -> Iterable[Drive]:
+    """Disks, then the installer's drive, then the seed's.
+
+    Boot order: a disk made from an image goes first unless an ISO was asked for too, which then is meant to be booted.
+    A disk without an image goes before the ISO: it is passed over while it is empty, and after the installation it
+    boots instead of the installer.
+    """
+    has_image = any(disk.image or disk.volume for disk in spec.disks)
+    iso_first = content.iso is not None and has_image
+    taken: list[str] = []
+    for index, (wish, source) in enumerate(zip(spec.disks, content.disks, strict=True)):
+        bus = wish.bus or options.disk_bus or "virtio"
+        taken.append(next_target(bus, taken))
+        boot = (2 if iso_first else 1) if index == 0 else None
+        yield Drive(source=source, target=taken[-1], bus=bus, boot_order=boot, shareable=wish.shareable)
+    cd_bus = "ide" if machine == "pc" else "scsi" if machine == "virt" else "sata"
+    for medium in (content.iso, content.seed):
+        if medium is None:
+            continue
+        taken.append(next_target(cd_bus, taken))
+        order = (1 if iso_first or not spec.disks else 2) if medium is content.iso else None
+        yield Drive(source=medium, target=taken[-1], bus=cd_bus, device="cdrom", boot_order=order, read_only=True)
+
+
+def _texts(spec: VmSpec) -> Iterable[tuple[str, str]]:
+    yield spec.description, "description"
+    for key, value in spec.metadata.items():
+        yield key, "metadata"
+        yield value, "metadata"
+    for tag in spec.tags:
+        yield tag, "tags"

@@ -1,0 +1,55 @@
+"""The driver: one hypervisor's connection and its facets."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from providers.base import Capabilities, Config, Driver
+from providers.kvm import connection as connections
+from providers.kvm.config import KvmConfig
+from providers.kvm.consoles import KvmConsoles
+from providers.kvm.errors import vendor_calls
+from providers.kvm.host import KvmHost
+from providers.kvm.hostfacts import host_facts
+from providers.kvm.machines import KvmMachines
+from providers.kvm.plugin import PLUGIN
+from providers.kvm.power import KvmPower
+
+
+class KvmDriver(Driver):
+    """Safe to use from several threads: libvirt's connection is, and the facets keep nothing of their own."""
+
+    def __init__(self, config: Config) -> None:
+        """Connect, or share a connection of this process; raises Unreachable within `open_timeout_s`."""
+        self.config = config if isinstance(config, KvmConfig) else KvmConfig.read(config.model_dump())
+        self.connection = connections.acquire(self.config)
+        self._is_open = True
+        parts = (self.connection, self.config)
+        self.machines: KvmMachines = KvmMachines(*parts)
+        self.power = KvmPower(*parts)
+        self.consoles = KvmConsoles(*parts)
+        self.host = KvmHost(*parts)
+
+    def probe(self) -> Capabilities:
+        """What this host offers of what the kind declares; raises InvalidRequest when it can run no VM at all."""
+        with vendor_calls():
+            self.raw_version()
+            facts = host_facts(self.connection, self.config)
+        missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
+        declared = PLUGIN.declares.model_copy(update=missing)
+        firmwares = frozenset({"bios"} if facts.is_x86 else ()) | frozenset({"uefi"} if facts.has_efi else ())
+        machines = declared.machines.model_copy(update={"firmwares": firmwares})
+        return declared.model_copy(update={"machines": machines}).within(declared)
+
+    def raw_version(self) -> int:
+        """libvirt's version on the host as a number; the cheapest question that needs an answer."""
+        return cast(int, self.connection.raw.getLibVersion())
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self.connection.release()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._is_open and self.connection.is_alive

@@ -1,0 +1,70 @@
+"""What a disk image is, by its first bytes, and never by its name.
+
+qcow2: https://gitlab.com/qemu-project/qemu/-/blob/master/docs/interop/qcow2.rst; ISO 9660: ECMA-119, 8.4; others by
+their published magic numbers.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+#: Enough for every field that is looked at: an ISO names itself in its sector 16.
+HEAD_BYTES = 36 * 1024
+
+_QCOW = b"QFI\xfb"
+_ISO_AT = 16 * 2048
+_DATA_FILE_BIT = 1 << 2
+
+_OTHERS = {
+    b"KDMV": "vmdk",
+    b"# Disk DescriptorFile": "vmdk",
+    b"vhdxfile": "vhdx",
+    b"conectix": "vpc",
+    b"<<< Oracle VM VirtualBox": "vdi",
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    format: str
+    """ "qcow2", "iso", "raw", or a word for what is neither."""
+    virtual_bytes: int | None = None
+    """The size that a guest sees; None where it is the file's own size."""
+    backing: str = ""
+    has_data_file: bool = False
+    is_encrypted: bool = False
+
+
+def inspect(head: bytes) -> Header:
+    """Read a header; what nothing is known about is raw, which every disk may be."""
+    if head.startswith(_QCOW) and len(head) >= 72:
+        return _qcow2(head)
+    for magic, name in _OTHERS.items():
+        if head.startswith(magic):
+            return Header(format=name)
+    if head[_ISO_AT + 1 : _ISO_AT + 6] == b"CD001":
+        return Header(format="iso")
+    return Header(format="raw")
+
+
+def _qcow2(head: bytes) -> Header:
+    version, backing_at, backing_length = struct.unpack_from(">IQI", head, 4)
+    size, encryption = struct.unpack_from(">QI", head, 24)
+    if version < 2:
+        return Header(format="qcow")
+    flags = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
+    name = head[backing_at : backing_at + backing_length] if backing_at else b""
+    return Header(
+        format="qcow2",
+        virtual_bytes=size,
+        # The name lies in the first cluster, which can be longer than what was read: then it is there, but unknown.
+        backing=name.decode(errors="replace") or ("?" if backing_at else ""),
+        has_data_file=bool(flags & _DATA_FILE_BIT),
+        is_encrypted=encryption != 0,
+    )

@@ -1,0 +1,143 @@
+"""What the hypervisor can do, read once per connection: the facts that the design decides by."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from providers.base import InvalidRequest
+from providers.kvm.config import KvmConfig
+from providers.kvm.connection import Connection
+from providers.kvm.native import LibvirtError
+from providers.kvm.xml.capabilities import SeenEmulator, SeenHost, read_emulator, read_host
+
+#: Capabilities change when packages of the host are upgraded.
+_GOOD_FOR_S = 600.0
+
+_X86 = frozenset({"x86_64", "i686"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """All that a design may depend on; no connection in it, so that designs can be tested by the hundred."""
+
+    virt_type: str
+    arch: str
+    emulator: str
+    machines: tuple[str, ...]
+    """Machine families that the emulator has, the preferred one first ("q35", "pc", "virt")."""
+    cpu_modes: frozenset[str]
+    videos: frozenset[str]
+    has_efi: bool
+    max_vcpus: int
+    memory_mib: int
+    is_local: bool
+
+    @property
+    def is_x86(self) -> bool:
+        return self.arch in _X86
+
+
+class FactsReader:
+    """Reads the facts and keeps them with the connection for ten minutes."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, tuple[float, HostFacts]] = {}
+
+    def facts(self, connection: Connection, config: KvmConfig) -> HostFacts:
+        """Raises libvirt's errors, and InvalidRequest when the wanted virtualisation is not offered."""
+        known = self._facts.get(config.virt_type)
+        now = time.monotonic()
+        if known is not None and now - known[0] < _GOOD_FOR_S:
+            return known[1]
+        facts = _read(connection.raw, config)
+        self._facts[config.virt_type] = (now, facts)
+        return facts
+
+
+def host_facts(connection: Connection, config: KvmConfig) -> HostFacts:
+    """The facts behind a connection; reads them at most every ten minutes."""
+    return connection.remembered(FactsReader, FactsReader).facts(connection, config)
+
+
+def _read(raw: Any, config: KvmConfig) -> HostFacts:
+    host = read_host(raw.getCapabilities())
+    flags = _local_flags() if config.is_local else host.cpu_features
+    virt_type = choose_virt_type(host, flags, config.virt_type, _emulator(raw, host.arch, "kvm") is not None)
+    emulators = [
+        (family, found)
+        for family in (("q35", "pc") if host.arch in _X86 else ("virt",))
+        if (found := _emulator(raw, host.arch, virt_type, family)) is not None
+    ]
+    if not emulators:
+        raise InvalidRequest(f"The host offers no machine for {host.arch} under “{virt_type}”.", field="virt_type")
+    best = emulators[0][1]
+    return HostFacts(
+        virt_type=virt_type,
+        arch=host.arch,
+        emulator=best.path,
+        machines=tuple(family for family, _ in emulators),
+        cpu_modes=best.cpu_modes,
+        videos=best.videos,
+        has_efi="efi" in best.firmwares,
+        max_vcpus=best.max_vcpus,
+        memory_mib=memory_mib(raw),
+        is_local=config.is_local,
+    )
+
+
+def choose_virt_type(host: SeenHost, flags: frozenset[str], wanted: str, kvm_answers: bool) -> str:
+    """Which virtualisation to use.
+
+    "Listed" is by the host's capabilities, "answers" is its domain capabilities, the flag is the processor's. A nested
+    host can show /dev/kvm without the flag, and then starts no guest on it.
+
+    | wanted | listed | answers | vmx or svm                       | result                          |
+    |--------|--------|---------|----------------------------------|---------------------------------|
+    | kvm    | –      | –       | –                                | kvm, and libvirt says its fault |
+    | qemu   | –      | –       | –                                | qemu                            |
+    | auto   | no     | –       | –                                | qemu                            |
+    | auto   | yes    | no      | –                                | qemu                            |
+    | auto   | yes    | yes     | yes                              | kvm                             |
+    | auto   | yes    | yes     | not told (no x86, or AMD's name) | kvm                             |
+    | auto   | yes    | yes     | no                               | qemu                            |
+    """
+    if wanted != "auto":
+        return wanted
+    if (host.arch, "kvm") not in host.guests or not kvm_answers:
+        return "qemu"
+    if host.arch not in _X86 or flags & {"vmx", "svm"}:
+        return "kvm"
+    # libvirt leaves out flags that the model's name implies, and AMD's models imply svm.
+    implied = host.cpu_vendor == "AMD" and flags is host.cpu_features
+    return "kvm" if implied else "qemu"
+
+
+def memory_mib(raw: Any) -> int:
+    """The host's memory. `virNodeGetInfo` misses memory that was plugged in later, so the larger of two answers."""
+    total = int(raw.getInfo()[1])
+    try:
+        return max(total, int(raw.getMemoryStats(-1).get("total", 0)) // 1024)
+    except LibvirtError:
+        return total
+
+
+def _local_flags() -> frozenset[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()
+
+
+def _emulator(raw: Any, arch: str, virt_type: str, machine: str | None = None) -> SeenEmulator | None:
+    try:
+        return read_emulator(raw.getDomainCapabilities(None, arch, machine, virt_type, 0))
+    except LibvirtError:
+        return None

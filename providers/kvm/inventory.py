@@ -1,0 +1,269 @@
+"""What is known about every VM of a connection, kept so that listing again costs hardly more than asking for states.
+
+One bulk call tells which VMs there are and in what state. Everything else (cards, drives, name, size, description,
+metadata) comes from each VM's document, which costs a round trip and a parse: 0.5 ms each, a second for 2000. Documents
+are therefore kept, and read again when
+
+1. an event named the VM (all changes through libvirt's own API except those to the configuration of a stopped VM
+   that have no event, such as `virsh attach-device --config` or `setmem --config`),
+2. it changed between running and stopped, since both have a document of their own, or the bulk call tells another name,
+   number of vCPUs or memory than the document (both come at no extra cost for stopped VMs only: a running VM would be
+   asked over its monitor, 4 ms each),
+3. the document is older than `GOOD_FOR_S`; a fixed share per listing is read again, so no listing pays for all,
+4. it was read by `get`, which always reads and refreshes what is kept.
+
+So what has no event is stale for at most half an hour in a list, and never in `get`. In a process without events
+(see `eventloop`) documents are good for `GOOD_WITHOUT_EVENTS_S` only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.base import EventTopic, ProviderEvent
+from providers.kvm.connection import Connection
+from providers.kvm.errors import has_code
+from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.xml.domain_reader import SeenMachine, read_machine
+from providers.kvm.xml.storage import read_pool
+
+GOOD_FOR_S = 1800.0
+GOOD_WITHOUT_EVENTS_S = 30.0
+_POOLS_GOOD_FOR_S = 60.0
+
+#: No listing waits for a VM's monitor: a stuck QEMU must not hold up all the others.
+_FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_ACTIVE = _FLAGS | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+_INACTIVE = _FLAGS | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE
+_STATE = libvirt.VIR_DOMAIN_STATS_STATE
+_SIZE = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_BALLOON
+_BLOCK = libvirt.VIR_DOMAIN_STATS_BLOCK
+
+
+@dataclass(slots=True)
+class Known:
+    """One VM's document as it was read."""
+
+    machine: SeenMachine
+    was_active: bool
+    read_at: float
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A VM in the bulk answer."""
+
+    domain: Any
+    uuid: str
+    state: int
+    reason: int
+    is_active: bool
+    vcpus: int | None
+    memory_kib: int | None
+
+
+class Inventory:
+    """The documents of one connection's VMs. Safe to use from several threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._known: dict[str, Known] = {}
+        self._changed: set[str] = set()
+        self._subscribed = False
+        self._pools: tuple[float, dict[str, str]] | None = None
+
+    @classmethod
+    def of(cls, connection: Connection) -> Inventory:
+        """The connection's own inventory."""
+        return connection.remembered(cls, lambda: cls(connection))
+
+    # -- the listener's side ----------------------------------------------------------------------------------------
+
+    def changed(self, event: ProviderEvent) -> None:
+        if event.topic is EventTopic.VM:
+            self.forget(event.external_id)
+        elif event.topic is EventTopic.POOL:
+            self._pools = None
+
+    def closed(self, reason: str) -> None:
+        del reason
+        with self._lock:
+            self._known.clear()
+
+    def forget(self, uuid: str) -> None:
+        """Read this VM again at the next question."""
+        with self._lock:
+            self._changed.add(uuid)
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def everything(self) -> list[tuple[Standing, Known]]:
+        """Every VM with its state now and its document; raises libvirt's errors."""
+        self._subscribe()
+        standing = self._standing()
+        to_read = self._to_read(standing)
+        self._read_all(to_read)
+        with self._lock:
+            here = {vm.uuid for vm in standing}
+            for uuid in self._known.keys() - here:
+                del self._known[uuid]
+            return [(vm, self._known[vm.uuid]) for vm in standing if vm.uuid in self._known]
+
+    def one(self, domain: Any) -> Known:
+        """One VM, read now; raises libvirt's errors."""
+        self._subscribe()
+        uuid = domain.UUIDString()
+        known = self._read(domain, uuid, sizes=_sizes_of(domain))
+        with self._lock:
+            self._known[uuid] = known
+        return known
+
+    def pools(self) -> Mapping[str, str]:
+        """Folder → pool, at most a minute old."""
+        found = self._pools
+        if found is None or time.monotonic() - found[0] > _POOLS_GOOD_FOR_S:
+            seen = [read_pool(pool.XMLDesc()) for pool in self._connection.raw.listAllStoragePools()]
+            found = (time.monotonic(), {pool.path.rstrip("/"): pool.name for pool in seen if pool.path})
+            self._pools = found
+        return found[1]
+
+    def users_of(self, *paths: str) -> dict[str, tuple[str, ...]]:
+        """For each path the uuids of the VMs that have it as a drive, or below one as far as documents tell."""
+        wanted = set(paths)
+        found: dict[str, list[str]] = {path: [] for path in paths}
+        for vm, known in self.everything():
+            for drive in known.machine.drives:
+                for path in {drive.source, *drive.backing} & wanted:
+                    found[path].append(vm.uuid)
+        return {path: tuple(dict.fromkeys(users)) for path, users in found.items()}
+
+    # -- the work ---------------------------------------------------------------------------------------------------
+
+    def _subscribe(self) -> None:
+        if not self._subscribed:
+            # Before the first document is read: a change in between is then an event, and not lost.
+            self._connection.subscribe(self)
+            self._subscribed = True
+
+    def _standing(self) -> list[Standing]:
+        raw = self._connection.raw
+        active = [_standing(domain, stats, is_active=True) for domain, stats in raw.getAllDomainStats(_STATE, _ACTIVE)]
+        stopped = raw.getAllDomainStats(_STATE | _SIZE, _INACTIVE)
+        found = {vm.uuid: vm for vm in active}
+        # A VM that stopped between the two calls is in both: the second is newer.
+        found.update({vm.uuid: vm for vm in (_standing(domain, stats, is_active=False) for domain, stats in stopped)})
+        with self._lock:
+            missed = self._known.keys() - found.keys()
+        for uuid in missed:
+            # One that started between the two is in neither, which must not look like a VM that is gone.
+            domain = _look_up(raw, uuid)
+            if domain is not None:
+                state, reason = domain.state()
+                found[uuid] = Standing(domain, uuid, state, reason, bool(domain.isActive()), None, None)
+        return list(found.values())
+
+    def _to_read(self, standing: Iterable[Standing]) -> list[Standing]:
+        now = time.monotonic()
+        good_for = GOOD_FOR_S if self._connection.has_events else GOOD_WITHOUT_EVENTS_S
+        with self._lock:
+            due: list[Standing] = []
+            old: list[tuple[float, Standing]] = []
+            for vm in standing:
+                known = self._known.get(vm.uuid)
+                if known is None or vm.uuid in self._changed or _differs(vm, known):
+                    due.append(vm)
+                elif now - known.read_at > good_for:
+                    old.append((known.read_at, vm))
+            # Whatever is taken off here and changes while it is read comes back by its event.
+            self._changed.difference_update(vm.uuid for vm in due)
+            share = max(20, len(self._known) // 20) if self._connection.has_events else len(old)
+            old.sort(key=lambda pair: pair[0])
+            return due + [vm for _, vm in old[:share]]
+
+    def _read_all(self, wanted: list[Standing]) -> None:
+        if not wanted:
+            return
+        sizes = _sizes(self._connection.raw, wanted)
+        for vm in wanted:
+            try:
+                known = self._read(vm.domain, vm.uuid, sizes.get(vm.uuid, {}))
+            except LibvirtError as exc:
+                if not has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+                    raise
+                # Deleted since the bulk call.
+                with self._lock:
+                    self._known.pop(vm.uuid, None)
+                continue
+            with self._lock:
+                self._known[vm.uuid] = known
+
+    def _read(self, domain: Any, uuid: str, sizes: Mapping[str, int]) -> Known:
+        with self._lock:
+            self._changed.discard(uuid)
+        active = domain.ID() != -1
+        return Known(read_machine(domain.XMLDesc(0)), active, time.monotonic(), sizes)
+
+
+def _standing(domain: Any, stats: Mapping[str, Any], *, is_active: bool) -> Standing:
+    return Standing(
+        domain,
+        domain.UUIDString(),
+        stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE),
+        stats.get("state.reason", 0),
+        is_active,
+        stats.get("vcpu.current"),
+        stats.get("balloon.maximum"),
+    )
+
+
+def _differs(vm: Standing, known: Known) -> bool:
+    machine = known.machine
+    return (
+        vm.is_active != known.was_active
+        or vm.domain.name() != machine.name
+        or (vm.vcpus is not None and vm.vcpus != machine.vcpus)
+        or (vm.memory_kib is not None and vm.memory_kib // 1024 != machine.memory_mib)
+    )
+
+
+def _look_up(raw: Any, uuid: str) -> Any:
+    try:
+        return raw.lookupByUUIDString(uuid)
+    except LibvirtError as exc:
+        if has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
+
+
+def _sizes(raw: Any, wanted: list[Standing]) -> dict[str, Mapping[str, int]]:
+    """The drives' sizes of these VMs in one call; those that it cannot tell are left out."""
+    try:
+        answers = raw.domainListGetStats([vm.domain for vm in wanted], _BLOCK, _FLAGS)
+    except LibvirtError as exc:
+        # One of them may have gone since.
+        if has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+            return {}
+        raise
+    return {domain.UUIDString(): _capacities(stats) for domain, stats in answers}
+
+
+def _sizes_of(domain: Any) -> Mapping[str, int]:
+    try:
+        answers = domain.connect().domainListGetStats([domain], _BLOCK, _FLAGS)
+    except LibvirtError:
+        return {}
+    return _capacities(answers[0][1]) if answers else {}
+
+
+def _capacities(stats: Mapping[str, Any]) -> Mapping[str, int]:
+    return {
+        stats[f"block.{index}.name"]: stats[f"block.{index}.capacity"]
+        for index in range(stats.get("block.count", 0))
+        if f"block.{index}.capacity" in stats and f"block.{index}.name" in stats
+    }

@@ -1,0 +1,100 @@
+"""Lifecycle: list, read, create, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from providers.base import QUIET, Machines, NotFound, PowerState, Progress, VmRecord, VmSpec
+from providers.kvm import addresses, creation, deletion
+from providers.kvm.errors import vendor_calls
+from providers.kvm.inventory import Inventory
+from providers.kvm.native import libvirt
+from providers.kvm.part import Part
+from providers.kvm.records import Seen, power_of, vm_record
+
+
+class KvmMachines(Part, Machines):
+    """A VM's identity is its libvirt uuid, which is the portal's own where that is a uuid."""
+
+    def list(self) -> Sequence[VmRecord]:
+        """All VMs: two calls for states, one each for autostart and networks, documents only of what changed."""
+        with vendor_calls():
+            inventory = Inventory.of(self.connection)
+            everything = inventory.everything()
+            autostart = self._autostarting()
+            leases = addresses.leases(self.raw)
+            pools = inventory.pools()
+        return [
+            vm_record(
+                Seen(
+                    machine=known.machine,
+                    state=vm.state,
+                    reason=vm.reason,
+                    autostart=vm.uuid in autostart,
+                    sizes=known.sizes,
+                    addresses=leases,
+                    pools=pools,
+                )
+            )
+            for vm, known in everything
+        ]
+
+    def get(self, external_id: str) -> VmRecord:
+        """One VM, read anew with the addresses that its agent and the ARP table know; up to a second for an agent."""
+        with vendor_calls():
+            return self.record(self.domain(external_id))
+
+    def find(self, name: str) -> VmRecord:
+        with vendor_calls():
+            domain = self.domain_named(name)
+            if domain is None:
+                raise NotFound(f"There is no VM called “{name}”.")
+            return self.record(domain)
+
+    def create(self, spec: VmSpec, progress: Progress = QUIET) -> VmRecord:
+        with vendor_calls():
+            domain = creation.Creation(self.connection, self.config).run(spec, progress)
+            record = self.record(domain)
+        progress.report(100, "Done")
+        return record
+
+    def delete(
+        self,
+        external_id: str,
+        *,
+        keep_disks: bool = False,
+        with_snapshots: bool = False,
+        progress: Progress = QUIET,
+    ) -> None:
+        with vendor_calls():
+            deletion.Deletion(self.connection, self.config).run(
+                external_id, keep_disks=keep_disks, with_snapshots=with_snapshots, progress=progress
+            )
+
+    def discard(self, portal_uuid: str) -> bool:
+        """Remove the volumes that a create left when its worker died; never those that a VM uses."""
+        with vendor_calls():
+            return deletion.Deletion(self.connection, self.config).discard(portal_uuid)
+
+    def record(self, domain: Any) -> VmRecord:
+        """The record of a domain that is at hand; inside `vendor_calls()`."""
+        inventory = Inventory.of(self.connection)
+        known = inventory.one(domain)
+        state, reason = domain.state()
+        running = power_of(state)[0] is PowerState.RUNNING
+        return vm_record(
+            Seen(
+                machine=known.machine,
+                state=state,
+                reason=reason,
+                autostart=bool(domain.autostart()) if domain.isPersistent() else False,
+                sizes=known.sizes,
+                addresses=addresses.of_one(domain, known.machine) if running else {},
+                pools=inventory.pools(),
+            )
+        )
+
+    def _autostarting(self) -> frozenset[str]:
+        flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
+        return frozenset(domain.UUIDString() for domain in self.raw.listAllDomains(flag))

@@ -1,0 +1,133 @@
+"""Power: start, stop, restart, pause, resume."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from providers.base import QUIET, Conflict, Power, PowerState, Progress, ProviderEvent, VmRecord
+from providers.kvm.errors import has_code, vendor_calls
+from providers.kvm.machines import KvmMachines
+from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.part import Part
+from providers.kvm.records import power_of
+
+#: A guest that is still booting does not hear the power button, so it is pressed again.
+_PRESS_AGAIN_S = 10.0
+
+
+class KvmPower(Part, Power):
+    def start(self, external_id: str, progress: Progress = QUIET) -> VmRecord:
+        with vendor_calls():
+            domain = self.domain(external_id)
+            power = _power(domain)
+            if power is PowerState.SUSPENDED and domain.isActive():
+                domain.pMWakeup(0)
+            elif not domain.isActive():
+                progress.report(10, "Starting")
+                _unless_already(domain.create)
+            return self._record(domain)
+
+    def stop(
+        self, external_id: str, *, force: bool = False, timeout_s: float = 60.0, progress: Progress = QUIET
+    ) -> VmRecord:
+        with vendor_calls():
+            domain = self.domain(external_id)
+            if not domain.isActive():
+                return self._record(domain)
+            if force or not self._shut_down(domain, timeout_s, progress):
+                progress.report(90, "Pulling the plug")
+                _unless_already(domain.destroy)
+            return self._record(domain)
+
+    def restart(self, external_id: str, *, force: bool = False, progress: Progress = QUIET) -> VmRecord:
+        with vendor_calls():
+            domain = self.domain(external_id)
+            if not domain.isActive():
+                raise Conflict("It does not run; start it instead.")
+            progress.report(10, "Restarting")
+            if force:
+                domain.reset(0)
+            else:
+                if _power(domain) is PowerState.PAUSED:
+                    raise Conflict("It is paused; resume it first.")
+                domain.reboot(0)
+            return self._record(domain)
+
+    def pause(self, external_id: str) -> VmRecord:
+        with vendor_calls():
+            domain = self.domain(external_id)
+            if _power(domain) is not PowerState.RUNNING:
+                raise Conflict("Only a running VM can be paused.")
+            domain.suspend()
+            return self._record(domain)
+
+    def resume(self, external_id: str) -> VmRecord:
+        with vendor_calls():
+            domain = self.domain(external_id)
+            if _power(domain) is not PowerState.PAUSED:
+                raise Conflict("Only a paused VM can be resumed.")
+            domain.resume()
+            return self._record(domain)
+
+    def _shut_down(self, domain: Any, timeout_s: float, progress: Progress) -> bool:
+        """Press the power button and wait; whether the guest went down in time."""
+        if timeout_s <= 0:
+            return False
+        if _power(domain) is PowerState.PAUSED:
+            # A frozen guest hears nothing.
+            domain.resume()
+        news = _News(domain.UUIDString())
+        unsubscribe = self.connection.subscribe(news)
+        begun = time.monotonic()
+        pressed = float("-inf")
+        try:
+            while (now := time.monotonic()) - begun < timeout_s:
+                if not domain.isActive():
+                    return True
+                progress.checkpoint()
+                if now - pressed >= _PRESS_AGAIN_S:
+                    pressed = now
+                    _unless_already(domain.shutdown)
+                progress.report(min(89, int((now - begun) * 90 / timeout_s)), "Waiting for the guest to shut down")
+                news.wait(min(1.0, timeout_s - (now - begun)))
+            return not domain.isActive()
+        finally:
+            unsubscribe()
+
+    def _record(self, domain: Any) -> VmRecord:
+        return KvmMachines(self.connection, self.config).record(domain)
+
+
+class _News:
+    """Wakes a waiting thread when something happened to one VM."""
+
+    def __init__(self, uuid: str) -> None:
+        self._uuid = uuid
+        self._happened = threading.Event()
+
+    def changed(self, event: ProviderEvent) -> None:
+        if event.external_id == self._uuid:
+            self._happened.set()
+
+    def closed(self, reason: str) -> None:
+        del reason
+        self._happened.set()
+
+    def wait(self, timeout_s: float) -> None:
+        self._happened.wait(max(0.01, timeout_s))
+        self._happened.clear()
+
+
+def _power(domain: Any) -> PowerState:
+    return power_of(*domain.state())[0]
+
+
+def _unless_already(call: Any) -> None:
+    """Call it; that the VM is in the wanted state by now is fine."""
+    try:
+        call()
+    except LibvirtError as exc:
+        if not has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID):
+            raise

@@ -1,0 +1,1 @@
+"""Documents of libvirt, written and read without any policy: what to ask for is decided in `design.py`."""

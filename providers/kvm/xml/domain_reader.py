@@ -1,0 +1,175 @@
+"""Reading a VM's document, whoever wrote it: what is unknown is passed over, what is missing has a modest default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from providers.kvm.xml import note
+from providers.kvm.xml.build import Element, read, text_at
+from providers.kvm.xml.elements import Note
+
+_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "kb": 1000 / 1024, "m": 1024, "mib": 1024}
+_KIB |= {"mb": 1000**2 / 1024, "g": 1024**2, "gib": 1024**2, "gb": 1000**3 / 1024, "t": 1024**3, "tib": 1024**3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenDrive:
+    target: str
+    device: str = "disk"
+    source: str = ""
+    """Path, device or "pool/volume"; empty for a drive without a medium."""
+    pool: str = ""
+    volume: str = ""
+    format: str = ""
+    bus: str = ""
+    boot: bool = False
+    read_only: bool = False
+    backing: tuple[str, ...] = ()
+    """Paths of the chain below, as far as a running VM's document tells them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCard:
+    alias: str
+    """The alias that libvirt gave, else the position."""
+    mac: str = ""
+    kind: str = ""
+    network: str = ""
+    bridge: str = ""
+    model: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenGraphics:
+    type: str
+    port: int = -1
+    listen: str = ""
+    """Address, empty for none."""
+    socket: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenMachine:
+    uuid: str
+    name: str
+    description: str = ""
+    vcpus: int = 1
+    vcpus_max: int = 1
+    memory_mib: int = 0
+    """The most that it may have, which is what the host must keep for it."""
+    virt_type: str = ""
+    drives: tuple[SeenDrive, ...] = ()
+    cards: tuple[SeenCard, ...] = ()
+    graphics: tuple[SeenGraphics, ...] = ()
+    has_serial: bool = False
+    agent_connected: bool = False
+    note: Note = field(default_factory=Note)
+
+
+def read_machine(text: str) -> SeenMachine:
+    """One domain document; raises InvalidRequest for what is no XML."""
+    root = read(text)
+    most = _number(text_at(root, "vcpu"), 1)
+    first_boot = text_at(root, "os/boot[1]/@dev")
+    return SeenMachine(
+        uuid=text_at(root, "uuid"),
+        name=root.findtext("name") or "",
+        description=root.findtext("description") or "",
+        vcpus=_number(text_at(root, "vcpu/@current"), most),
+        vcpus_max=most,
+        memory_mib=_mib(root.find("memory")),
+        virt_type=root.get("type") or "",
+        drives=tuple(_drive(disk, first_boot) for disk in root.iterfind("devices/disk")),
+        cards=tuple(_card(card, index) for index, card in enumerate(root.iterfind("devices/interface"))),
+        graphics=tuple(_graphics(graphics) for graphics in root.iterfind("devices/graphics")),
+        has_serial=root.find("devices/console") is not None or root.find("devices/serial") is not None,
+        agent_connected=root.find("devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']")
+        is not None,
+        note=note.from_document(root),
+    )
+
+
+def _drive(disk: Element, first_boot: str) -> SeenDrive:
+    device = disk.get("device") or "disk"
+    source = disk.find("source")
+    order = disk.find("boot")
+    wanted = {"hd": "disk", "cdrom": "cdrom", "fd": "floppy"}.get(first_boot)
+    return SeenDrive(
+        target=text_at(disk, "target/@dev"),
+        device=device,
+        source=_where(source),
+        pool=(source.get("pool") or "") if source is not None else "",
+        volume=(source.get("volume") or "") if source is not None else "",
+        format=text_at(disk, "driver/@type"),
+        bus=text_at(disk, "target/@bus"),
+        boot=order.get("order") == "1" if order is not None else wanted == device,
+        read_only=disk.find("readonly") is not None,
+        backing=tuple(_chain(disk)),
+    )
+
+
+def _where(source: Element | None) -> str:
+    if source is None:
+        return ""
+    for name in ("file", "dev", "dir"):
+        if source.get(name):
+            return source.get(name) or ""
+    if source.get("volume"):
+        return f"{source.get('pool')}/{source.get('volume')}"
+    return source.get("name") or ""
+
+
+def _chain(disk: Element) -> list[str]:
+    found = []
+    step = disk.find("backingStore")
+    while step is not None:
+        where = _where(step.find("source"))
+        if where:
+            found.append(where)
+        step = step.find("backingStore")
+    return found
+
+
+def _card(card: Element, index: int) -> SeenCard:
+    source = card.find("source")
+    return SeenCard(
+        alias=text_at(card, "alias/@name") or f"net{index}",
+        mac=text_at(card, "mac/@address").lower(),
+        kind=card.get("type") or "",
+        network=(source.get("network") or "") if source is not None else "",
+        # A running card of a libvirt network names the bridge of that network too.
+        bridge=(source.get("bridge") or source.get("dev") or "") if source is not None else "",
+        model=text_at(card, "model/@type"),
+        target=text_at(card, "target/@dev"),
+    )
+
+
+def _graphics(graphics: Element) -> SeenGraphics:
+    listen = graphics.find("listen")
+    kind = listen.get("type") if listen is not None else "address"
+    address = graphics.get("listen") or ""
+    if listen is not None and kind in {"address", "network"}:
+        address = listen.get("address") or address
+    return SeenGraphics(
+        type=graphics.get("type") or "",
+        port=_number(graphics.get("port") or "", -1),
+        listen=address if kind not in {"none", "socket"} else "",
+        socket=graphics.get("socket") or (listen.get("socket") or "" if listen is not None else ""),
+        password=graphics.get("passwd") or "",
+    )
+
+
+def _number(text: str, otherwise: int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
+
+
+def _mib(memory: Element | None) -> int:
+    if memory is None:
+        return 0
+    kib = _number((memory.text or "").strip(), 0) * _KIB.get((memory.get("unit") or "KiB").lower(), 1)
+    return int(kib // 1024)

@@ -1,0 +1,85 @@
+"""The parts of a VM's document as plain data: what the design decides and the writer writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a drive's content is: a file, a block device, or a volume that only libvirt can name."""
+
+    kind: str
+    """ "file", "block" or "volume"."""
+    path: str = ""
+    pool: str = ""
+    volume: str = ""
+    format: str = "raw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    source: Source | None
+    """None: a drive without a medium."""
+    target: str
+    bus: str
+    device: str = "disk"
+    boot_order: int | None = None
+    read_only: bool = False
+    shareable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    network: str = ""
+    """Name of a libvirt network; exactly one of network and bridge is given."""
+    bridge: str = ""
+    mac: str = ""
+    model: str = "virtio"
+    boot_order: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What the portal writes into a VM's metadata, to recognise it and to know what belongs to it."""
+
+    portal_uuid: str = ""
+    created_at: str = ""
+    """ISO 8601 with its zone."""
+    image: str = ""
+    volumes: tuple[str, ...] = ()
+    """Keys of the volumes that were made for this VM and go with it."""
+    values: tuple[tuple[str, str], ...] = ()
+    """The VM's free metadata, sorted by key."""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A whole VM."""
+
+    name: str
+    uuid: str
+    description: str = ""
+    note: Note
+    virt_type: str
+    arch: str
+    machine: str
+    emulator: str = ""
+    vcpus: int
+    memory_mib: int
+    firmware: str = ""
+    """ "efi" to let libvirt choose one, empty for the machine's BIOS."""
+    cpu_mode: str = ""
+    """libvirt's mode, empty for the emulator's default."""
+    acpi: bool = True
+    x86: bool = True
+    """Has the parts that only a PC has: apic, RTC and HPET timers."""
+    drives: tuple[Drive, ...] = ()
+    cards: tuple[Card, ...] = ()
+    listen: str = "none"
+    """VNC: "none" (reached only through a descriptor that libvirt passes), or an address to listen on."""
+    video: str = "virtio"
+    """Empty: no screen at all."""
+    usb_tablet: bool = True
+    agent: bool = True

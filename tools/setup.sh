@@ -57,20 +57,26 @@ else
     done
 fi
 # A stamp lies inside what it describes, so that both go together.
+stamp_of() { echo ".venv/.set-up-$(basename "$1" .txt)-$(cksum <"$1" | tr ' ' -)"; }
 uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --require-hashes "$@"; }
-stamp=.venv/.set-up-$(cat requirements/setup.txt "${locks[@]}" | cksum | tr ' ' -)
-if ! [ -e "$stamp" ]; then
-    say python "installing ${locks[*]#requirements/}"
-    if ! [ -x .venv/bin/uv ]; then
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
+if ! [ -e "$(stamp_of requirements/setup.txt)" ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
+    touch "$(stamp_of requirements/setup.txt)"
+fi
+arguments=() stamps=()
+for lock in "${locks[@]}"; do
+    if ! [ -e "$(stamp_of "$lock")" ]; then
+        arguments+=(-r "$lock")
+        stamps+=("$(stamp_of "$lock")")
+        say python "installing $lock"
     fi
-    arguments=()
-    for lock in "${locks[@]}"; do arguments+=(-r "$lock"); done
+done
+if [ ${#stamps[@]} -gt 0 ]; then
     uv --compile-bytecode "${arguments[@]}"
-    touch "$stamp"
+    touch "${stamps[@]}"
 fi
 # Apart from the others: it is compiled against this machine's libvirt, and the portal runs without it.
-stamp=.venv/.set-up-kvm-$(cksum <requirements/kvm.txt | tr ' ' -)
+stamp=$(stamp_of requirements/kvm.txt)
 if ! [ -e "$stamp" ]; then
     if ! command -v pkg-config >/dev/null 2>&1 || ! pkg-config --exists libvirt; then
         say python "libvirt's headers are not here, so there will be no local hypervisor"

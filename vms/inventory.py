@@ -176,9 +176,9 @@ def apply(
     """Write what differs and tell open pages; with `is_complete` rows that were not told become missing.
 
     `asked_at` is the time just before the provider was asked: rows that were written from a later answer are left
-    alone, so a slow list cannot undo what a quick job has just reported. Returns the rows that were created or changed. A
-    record with a portal uuid that we know becomes that row, also when the worker that made it died before it could say
-    so. Unknown machines go to the unassigned project.
+    alone, so a slow list cannot undo what a quick job has just reported. Returns the rows that were created or changed.
+    A record with a portal uuid that we know becomes that row, also when the worker that made it died before it could
+    say so. Unknown machines go to the unassigned project.
     """
     asked_at = asked_at or timezone.now()
     known = _known_rows(provider, records, is_complete=is_complete)

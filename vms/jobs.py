@@ -52,9 +52,13 @@ def after_failed_create(job: Job) -> None:
     """The row says why; a cancelled creation takes its row away; a lost worker may have left something to clear up."""
     vm = vm_of(job)
     if job.state == JobState.CANCELLED:
-        VirtualMachine.objects.filter(pk=vm.pk, presence=Presence.WANTED).update(presence=Presence.DELETED)
+        VirtualMachine.objects.filter(pk=vm.pk).update(presence=Presence.DELETED, told_at=timezone.now())
         publish(vm.subject, project_id=vm.project_id, topic="gone")
     else:
+        # What was made for a moment is undone again; the row waits for "Try again" or "Dismiss".
+        VirtualMachine.objects.filter(pk=vm.pk).exclude(presence=Presence.DELETED).update(
+            presence=Presence.WANTED, external_id="", missing_since=None, told_at=timezone.now()
+        )
         note_problem(job)
     if job.code in {"worker_gone", "unreachable", "timed_out", "unexpected"}:
         transaction.on_commit(lambda: settle_later(vm))

@@ -50,7 +50,7 @@ class ActionRefused(Exception):
 Weight = Literal["none", "ask", "type"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Action(Generic[T]):
     """One verb on one kind of object.
 

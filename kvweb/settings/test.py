@@ -1,12 +1,19 @@
 """Tests: a scratch home of this run, quick password hashes, no broker unless a test starts one."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ.setdefault("KVWEB_HOME", tempfile.mkdtemp(prefix="kvweb-test-home-"))
+if "KVWEB_HOME" not in os.environ:
+    # Test workers inherit it, so that only the process that made it removes it.
+    os.environ["KVWEB_HOME"] = tempfile.mkdtemp(prefix="kvweb-test-home-")
+    atexit.register(shutil.rmtree, os.environ["KVWEB_HOME"], ignore_errors=True)
 
-from kvweb.settings.base import *  # noqa: F403
+from kvweb.settings.base import *  # noqa: E402, F403
 
+# A file and not memory: threads and processes of a test see the same rows under the same locks as in earnest.
+DATABASES["default"]["TEST"] = {"NAME": str(KVWEB_HOME / "test.sqlite3")}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"

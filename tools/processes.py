@@ -115,6 +115,7 @@ class _Kept:
         self.stopping = False
         self.last_word = ""
         """The last thing it said, as ": …"; mostly the reason when it ends by itself."""
+        self._told = ""
         self._owner = owner
         self.task = asyncio.create_task(self._keep())
 
@@ -206,7 +207,9 @@ class _Kept:
             ready = self.process.ready
             if isinstance(ready, re.Pattern) and ready.search(line):
                 self.is_ready.set()
-            if self._is_telling(line):
+            # A traceback with causes ends with the same line many times.
+            if self._is_telling(line) and line != self._told:
+                self._told = line
                 self._owner.say(self.process.name, line)
 
     def _is_telling(self, line: str) -> bool:

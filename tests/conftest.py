@@ -86,7 +86,7 @@ def fake_provider(db: None, tmp_path: Path) -> Iterator[Provider]:
     """A provider of kind fake whose cloud is empty but for an image and a network, and where nothing takes time."""
     del db
     config = plugin("fake").config.read(
-        {"path": str(tmp_path / "cloud.sqlite3"), "start_s": 0, "stop_s": 0, "create_s": 0}
+        {"path": str(tmp_path / "cloud.sqlite3"), "demo": False, "start_s": 0, "stop_s": 0, "create_s": 0, "lease_s": 0}
     )
     provider = Provider.objects.create(
         kind="fake",

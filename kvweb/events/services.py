@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,7 +54,19 @@ def _announce(rows: list[Event]) -> None:
             pipe.publish(channel, json.dumps({"id": row.pk, "subject": row.subject, "topic": row.topic}))
         pipe.execute()
     except Exception as exc:
-        logger.warning("Open pages were not told of %d changes: %s", len(rows), exc)
+        logger.log(_level(), "Open pages were not told of %d changes: %s", len(rows), exc)
+
+
+_warned_at = 0.0
+
+
+def _level() -> int:
+    """One warning a minute is enough to know; an hour without Redis must not fill the log."""
+    global _warned_at  # noqa: PLW0603 - a process-wide memory is what is meant
+    if time.monotonic() - _warned_at < 60:
+        return logging.DEBUG
+    _warned_at = time.monotonic()
+    return logging.WARNING
 
 
 def sweep(older_than: timedelta = timedelta(days=1)) -> int:

@@ -44,6 +44,14 @@ class Machines(ABC):
         False.
         """
 
+    def discard(self, portal_uuid: str) -> bool:
+        """Remove what a create that died left behind, never a VM that exists; True when something was removed.
+
+        Kinds where a create is one call of the vendor's leave nothing behind and keep this.
+        """
+        del portal_uuid
+        return False
+
     def find(self, name: str) -> VmRecord:
         """One VM by its name, in full; raises NotFound. A driver with a cheaper look-up overrides it."""
         for record in self.list():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -63,7 +64,7 @@ def test_a_verb_that_does_not_exist_is_a_mistake_of_the_code(alice: User, projec
 
 def test_roles_grow_from_viewer_to_manager() -> None:
     order = [Role.VIEWER, Role.OPERATOR, Role.MEMBER, Role.MANAGER]
-    for smaller, larger in zip(order, order[1:], strict=False):
+    for smaller, larger in pairwise(order):
         assert VERBS_OF_ROLE[smaller] < VERBS_OF_ROLE[larger]
     assert VERBS_OF_ROLE[Role.MANAGER] == MANAGE
 

@@ -70,10 +70,10 @@ class Command(BaseCommand):
         return providers.add(kind=kind, name=name, config=plugin(kind).config.read(values))
 
     def _guest(self, provider: Provider, path: Path, notes: list[str]) -> None:
-        """Once, and again when a newer guest was built: its version is part of the image's name."""
-        stamp = path.with_suffix(".json")
-        version = str(json.loads(stamp.read_text()).get("version", "1")) if stamp.is_file() else "1"
-        name = f"kvweb-guest-{version}.qcow2"
+        """Once, and again when another guest was built: what it was built from is part of the image's name."""
+        stamp = path.with_name(path.name + ".json")
+        built_from = str(json.loads(stamp.read_text())["inputs"])[:8] if stamp.is_file() else "0"
+        name = f"kvweb-guest-{built_from}.qcow2"
         if plugin(provider.kind).kind == "fake" or Image.objects.filter(provider=provider, name=name).exists():
             return
         add_image_from_file(

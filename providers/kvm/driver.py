@@ -9,11 +9,17 @@ from providers.kvm import connection as connections
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.errors import vendor_calls
+from providers.kvm.events import KvmEvents
 from providers.kvm.host import KvmHost
 from providers.kvm.hostfacts import host_facts
+from providers.kvm.images import KvmImages
 from providers.kvm.machines import KvmMachines
+from providers.kvm.networks import KvmNetworks
 from providers.kvm.plugin import PLUGIN
+from providers.kvm.pools import KvmPools
 from providers.kvm.power import KvmPower
+from providers.kvm.reshape import KvmReshape
+from providers.kvm.volumes import KvmVolumes
 
 
 class KvmDriver(Driver):
@@ -28,7 +34,14 @@ class KvmDriver(Driver):
         self.machines: KvmMachines = KvmMachines(*parts)
         self.power = KvmPower(*parts)
         self.consoles = KvmConsoles(*parts)
+        self.reshape = KvmReshape(*parts)
+        self.pools = KvmPools(*parts)
+        self.volumes = KvmVolumes(*parts)
+        self.images = KvmImages(*parts)
+        self.networks = KvmNetworks(*parts)
         self.host = KvmHost(*parts)
+        # A process that was forked after it had talked to libvirt gets no events, and says so.
+        self.events = KvmEvents(*parts) if self.connection.has_events else None
 
     def probe(self) -> Capabilities:
         """What this host offers of what the kind declares; raises InvalidRequest when it can run no VM at all."""

@@ -101,6 +101,10 @@ class Inventory:
         with self._lock:
             self._changed.add(uuid)
 
+    def forget_pools(self) -> None:
+        """Ask for the pools' folders again at the next question."""
+        self._pools = None
+
     # -- questions --------------------------------------------------------------------------------------------------
 
     def everything(self) -> list[tuple[Standing, Known]]:

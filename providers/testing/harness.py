@@ -3,7 +3,8 @@
 `providers/<kind>/testing.py` offers
 
 - `harness(mode: str = "offline") -> Harness`, called once per test process; it raises `Unavailable` with a sentence
-  when the backend is not there. Modes are "offline" (a simulator or a local server), "live" (the real account) and "bench".
+  when the backend is not there. Modes are "offline" (a simulator or a local server), "live" (the real account) and
+  "bench" (like "offline", with many VMs).
 - `LIVE: bool` (optional, default False): True when even "offline" needs a hypervisor on this machine; its tests then
   carry the marker `live`.
 """

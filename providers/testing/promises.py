@@ -1,4 +1,4 @@
-"""Promises: plain functions that try one sentence of the contract in a lab, and the conditions under which they count."""
+"""Promises: plain functions that try one sentence of the contract in a lab, and when they count."""
 
 from __future__ import annotations
 

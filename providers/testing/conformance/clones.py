@@ -1,0 +1,73 @@
+"""Clones: a second VM with an identity of its own; exports: an image that outlives its VM."""
+
+from __future__ import annotations
+
+import uuid
+
+from providers.base import AlreadyExists, Conflict, VmRecord
+from providers.testing.checks import refused
+from providers.testing.lab import Lab, only, present
+from providers.testing.promises import promise
+
+
+def cloned(lab: Lab, vm: VmRecord, *, full: bool, portal_uuid: str = "") -> VmRecord:
+    clone = present(lab.driver.clones).clone(vm.external_id, lab.name("clone"), full=full, portal_uuid=portal_uuid)
+    lab.undo(lambda: lab.delete_vm(clone.external_id))
+    return lab.driver.machines.get(clone.external_id)
+
+
+def refuse_likeness(vm: VmRecord, clone: VmRecord) -> None:
+    assert clone.external_id != vm.external_id
+    assert clone.portal_uuid != vm.portal_uuid or not vm.portal_uuid
+    assert not {nic.mac for nic in clone.nics or ()} & {nic.mac for nic in vm.nics or ()}, "They share a MAC."
+    own, its = ({disk.volume for disk in each.disks or () if disk.device == "disk"} for each in (vm, clone))
+    assert not own & its, "They share a disk."
+    assert len(own) == len(its)
+
+
+@promise(when=lambda can: can.clones and can.clones.full)
+def a_full_clone_is_a_vm_of_its_own(lab: Lab) -> None:
+    vm = lab.vm()
+    clone = cloned(lab, vm, full=True)
+    refuse_likeness(lab.driver.machines.get(vm.external_id), clone)
+    assert (clone.vcpus, clone.memory_mib) == (vm.vcpus, vm.memory_mib)
+    lab.delete_vm(vm.external_id)
+    lab.driver.machines.get(clone.external_id)
+
+
+@promise(when=lambda can: can.clones and can.clones.linked)
+def a_linked_clone_is_a_vm_of_its_own(lab: Lab) -> None:
+    vm = lab.vm()
+    refuse_likeness(lab.driver.machines.get(vm.external_id), cloned(lab, vm, full=False))
+
+
+@promise(when=lambda can: can.clones and (can.clones.full or can.clones.linked))
+def a_clone_carries_the_uuid_it_was_given(lab: Lab) -> None:
+    portal_uuid = str(uuid.uuid4())
+    vm = lab.vm(portal_uuid=str(uuid.uuid4()))
+    clone = cloned(lab, vm, full=present(lab.can.clones).full, portal_uuid=portal_uuid)
+    assert clone.portal_uuid == portal_uuid
+
+
+@promise(when=lambda can: can.clones and (can.clones.full or can.clones.linked))
+def cloning_to_a_taken_name_is_refused(lab: Lab) -> None:
+    first, second = lab.vm("first"), lab.vm("second")
+    with refused(AlreadyExists):
+        present(lab.driver.clones).clone(first.external_id, second.name, full=present(lab.can.clones).full)
+
+
+@promise(when=lambda can: can.clones and can.clones.export and can.images and can.images.delete)
+def an_exported_image_outlives_its_vm(lab: Lab) -> None:
+    vm, images = lab.vm(), present(lab.driver.images)
+    image = present(lab.driver.clones).export(vm.external_id, lab.name("image"))
+    lab.undo(lambda: images.delete(image.external_id))
+    lab.delete_vm(vm.external_id)
+    found = only(each for each in images.list() if each.external_id == image.external_id)
+    assert found.name == image.name == lab.name("image")
+
+
+@promise(when=lambda can: can.clones and can.clones.export and can.power)
+def a_running_vm_is_not_exported(lab: Lab) -> None:
+    vm = lab.vm(start=True)
+    with refused(Conflict):
+        present(lab.driver.clones).export(vm.external_id, lab.name("image"))

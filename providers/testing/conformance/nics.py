@@ -1,0 +1,64 @@
+"""Network cards: added, listed, moved to another network, removed, gone."""
+
+from __future__ import annotations
+
+from providers.base import InvalidRequest, NicRecord, NicSpec, NotFound, VmRecord
+from providers.testing.checks import refused
+from providers.testing.lab import Lab, only, present
+from providers.testing.promises import promise
+
+
+def nics_of(vm: VmRecord) -> dict[str, NicRecord]:
+    return {nic.external_id: nic for nic in vm.nics or ()}
+
+
+@promise(when=lambda can: can.nics, given=lambda harness: harness.network)
+def an_added_card_is_listed_until_it_is_removed(lab: Lab) -> None:
+    vm, nics = lab.vm(), present(lab.driver.nics)
+    before = nics_of(lab.driver.machines.get(vm.external_id))
+    after = nics_of(nics.add(vm.external_id, NicSpec(network=lab.harness.network)))
+    nic_id = only(set(after) - set(before))
+    assert after[nic_id].network == lab.harness.network
+    assert after[nic_id].mac not in {nic.mac for nic in before.values()}
+    assert nics_of(nics.remove(vm.external_id, nic_id)).keys() == before.keys()
+    assert nics_of(lab.driver.machines.get(vm.external_id)).keys() == before.keys()
+
+
+@promise(when=lambda can: can.nics and can.nics.hot_plug and can.power, given=lambda harness: harness.network)
+def a_running_vm_takes_a_card(lab: Lab) -> None:
+    vm = lab.vm(start=True)
+    before = nics_of(lab.driver.machines.get(vm.external_id))
+    present(lab.driver.nics).add(vm.external_id, NicSpec(network=lab.harness.network))
+    assert len(nics_of(lab.driver.machines.get(vm.external_id))) == len(before) + 1
+
+
+@promise(when=lambda can: can.nics, given=lambda harness: harness.network)
+def a_wanted_mac_is_kept(lab: Lab) -> None:
+    vm, mac = lab.vm(), "52:54:00:ab:cd:ef"
+    after = present(lab.driver.nics).add(vm.external_id, NicSpec(network=lab.harness.network, mac=mac))
+    assert mac in {nic.mac.lower() for nic in after.nics or ()}
+
+
+@promise(when=lambda can: can.nics)
+def a_card_or_network_that_is_not_there_is_not_found(lab: Lab) -> None:
+    vm, nics = lab.vm(), present(lab.driver.nics)
+    before = nics_of(lab.driver.machines.get(vm.external_id))
+    with refused(NotFound):
+        nics.remove(vm.external_id, "no-such-card")
+    with refused(NotFound, InvalidRequest):
+        nics.add(vm.external_id, NicSpec(network="no-such-network"))
+    assert nics_of(lab.driver.machines.get(vm.external_id)).keys() == before.keys()
+
+
+@promise(
+    when=lambda can: can.nics and can.nics.change_network,
+    given=lambda harness: harness.network and harness.other_network,
+)
+def a_card_moves_to_another_network(lab: Lab) -> None:
+    vm, nics = lab.vm(nics=(NicSpec(network=lab.harness.network),)), present(lab.driver.nics)
+    nic = only(lab.driver.machines.get(vm.external_id).nics or ())
+    moved = only(nics.change_network(vm.external_id, nic.external_id, lab.harness.other_network).nics or ())
+    assert (moved.network, moved.mac) == (lab.harness.other_network, nic.mac)
+    assert only(lab.driver.machines.get(vm.external_id).nics or ()).network == lab.harness.other_network
+    with refused(NotFound):
+        nics.change_network(vm.external_id, "no-such-card", lab.harness.network)

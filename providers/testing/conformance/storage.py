@@ -1,0 +1,111 @@
+"""Pools and volumes: made, listed, grown, deleted once, and never while something uses them."""
+
+from __future__ import annotations
+
+from providers.base import (
+    AlreadyExists,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PoolRecord,
+    PoolSpec,
+    VolumeRecord,
+    VolumeSpec,
+)
+from providers.testing.checks import refused
+from providers.testing.lab import Lab, only, present
+from providers.testing.promises import promise
+
+
+def made_volume(lab: Lab, label: str = "volume", pool: str = "") -> VolumeRecord:
+    volumes = present(lab.driver.volumes)
+    spec = VolumeSpec(name=lab.name(label), size_gib=lab.harness.min_disk_gib, pool=pool or lab.harness.pool)
+    volume = volumes.create(spec)
+    lab.undo(lambda: volumes.delete(volume.external_id))
+    return volume
+
+
+def made_pool(lab: Lab) -> PoolRecord:
+    pools, name = present(lab.driver.pools), lab.name("pool")
+    path = present(lab.harness.pool_path)(name)
+    pool = pools.create(PoolSpec(name=name, path=path))
+    lab.undo(lambda: pools.delete(pool.external_id, with_volumes=True))
+    return pool
+
+
+@promise(when=lambda can: can.pools)
+def pools_tell_their_room(lab: Lab) -> None:
+    pools = present(lab.driver.pools).list()
+    assert len({pool.external_id for pool in pools}) == len(pools)
+    for pool in pools:
+        if pool.is_active:
+            assert 0 <= pool.allocation_gib <= pool.capacity_gib
+            assert 0 <= pool.available_gib <= pool.capacity_gib
+
+
+@promise(when=lambda can: can.pools and can.pools.create, given=lambda harness: harness.pool_path)
+def a_pool_is_made_listed_and_deleted(lab: Lab) -> None:
+    pools, pool = present(lab.driver.pools), made_pool(lab)
+    assert only(each for each in pools.list() if each.external_id == pool.external_id).name == lab.name("pool")
+    with refused(AlreadyExists):
+        pools.create(PoolSpec(name=pool.name, path=present(lab.harness.pool_path)(pool.name)))
+    pools.delete(pool.external_id)
+    assert pool.external_id not in {each.external_id for each in pools.list()}
+    with refused(NotFound):
+        pools.delete(pool.external_id)
+
+
+@promise(
+    when=lambda can: can.pools and can.pools.create and can.volumes and can.volumes.create,
+    given=lambda harness: harness.pool_path,
+)
+def a_pool_with_volumes_is_deleted_only_when_told(lab: Lab) -> None:
+    pools, pool = present(lab.driver.pools), made_pool(lab)
+    made_volume(lab, pool=pool.external_id)
+    with refused(Conflict):
+        pools.delete(pool.external_id)
+    pools.delete(pool.external_id, with_volumes=True)
+    assert pool.external_id not in {each.external_id for each in pools.list()}
+
+
+@promise(when=lambda can: can.volumes and can.volumes.create)
+def a_volume_is_made_listed_and_deleted(lab: Lab) -> None:
+    volumes, volume = present(lab.driver.volumes), made_volume(lab)
+    assert volume.size_gib == lab.harness.min_disk_gib
+    listed = only(each for each in volumes.list(lab.harness.pool) if each.external_id == volume.external_id)
+    assert (listed.name, listed.size_gib, listed.used_by) == (volume.name, volume.size_gib, ())
+    assert volumes.get(volume.external_id).name == volume.name
+    volumes.delete(volume.external_id)
+    assert volume.external_id not in {each.external_id for each in volumes.list()}
+    with refused(NotFound):
+        volumes.delete(volume.external_id)
+    with refused(NotFound):
+        volumes.get(volume.external_id)
+
+
+@promise(when=lambda can: can.volumes and can.volumes.create)
+def a_taken_volume_name_is_refused(lab: Lab) -> None:
+    volume = made_volume(lab)
+    with refused(AlreadyExists):
+        present(lab.driver.volumes).create(VolumeSpec(name=volume.name, size_gib=1, pool=volume.pool))
+
+
+@promise(when=lambda can: can.volumes and can.volumes.create and can.volumes.grow)
+def a_volume_grows_and_never_shrinks(lab: Lab) -> None:
+    volumes, volume = present(lab.driver.volumes), made_volume(lab)
+    larger = lab.harness.min_disk_gib + 1
+    assert volumes.grow(volume.external_id, larger).size_gib == larger
+    with refused(InvalidRequest):
+        volumes.grow(volume.external_id, lab.harness.min_disk_gib)
+    assert volumes.get(volume.external_id).size_gib == larger
+
+
+@promise(when=lambda can: can.volumes, given=lambda harness: harness.minimal.disks)
+def the_disk_of_a_vm_is_not_deleted_under_it(lab: Lab) -> None:
+    vm, volumes = lab.vm(), present(lab.driver.volumes)
+    used = [volume for volume in volumes.list() if vm.external_id in volume.used_by]
+    assert used, "No volume says that this VM uses it."
+    for volume in used:
+        with refused(Conflict):
+            volumes.delete(volume.external_id)
+        assert volumes.get(volume.external_id).used_by == (vm.external_id,)

@@ -27,7 +27,7 @@ DISK_ID = 0x6B767762
 # out there too, since each line costs an emulated machine time. Mitigations guard neighbours nobody has here.
 CMDLINE = (
     "console=ttyS0,115200n8 loglevel=6 mitigations=off memhp_default_state=online scsi_mod.scan=sync "
-    "net.ifnames=0 panic=10 consoleblank=0"
+    "net.ifnames=0 edd=off cryptomgr.notests panic=10 consoleblank=0"
 )
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from guest.tools import GuestBuildError, run
 
-# What finds and mounts the root disk: these and what they need go into the early system as well.
+# What finds disks and CD drives and mounts the root: these and what they need go into the early system as well.
 DISK_MODULES = (
-    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi", "sd_mod", "ahci", "ata_piix", "ata_generic",
+    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi", "sd_mod", "sr_mod", "ahci", "ata_piix", "ata_generic",
     "nvme", "ext4", "crc32c_generic", "crc32c_intel", "vmw_pvscsi", "mptspi",
 )  # fmt: skip
 # Everything else that a virtual machine may be given. Not every kernel has every one.
 ROOT_MODULES = (
-    "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "nls_utf8", "udf", "loop",
+    "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "nls_utf8", "udf", "loop",
     "virtio_net", "e1000", "e1000e", "8139cp", "rtl8139", "vmxnet3", "pcnet32", "igb",
     "virtio_balloon", "virtio_mem", "virtio_console", "virtio-rng", "virtio_input", "virtio_vmmci",
     "evdev", "button", "psmouse", "usbhid", "hid-generic", "xhci-pci", "ehci-pci", "uhci-hcd", "usb-storage", "uas",

@@ -114,7 +114,9 @@ class Machine:
         self.type(f"{user}\n")
         self.wait_for("Password: ", 20)
         self.type(f"{password}\n")
-        self.wait_for(r"\$ $", 20)
+        self.wait_for(r"\$ ", 20)
+        # Wide, so that the shell does not fold the lines it echoes.
+        self.shell("stty cols 1000")
 
     def shell(self, line: str, timeout: float = 30) -> str:
         """Run a line in the shell that is logged in; returns what it printed."""

@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 from django.core.management.utils import get_random_secret_key
 
 from kvweb.settings.celery import *  # noqa: F403
+from kvweb.settings.consoles import *  # noqa: F403
 from kvweb.settings.database import database
 from kvweb.settings.env import kept_secret, number, text, words
 from kvweb.settings.logging import *  # noqa: F403
@@ -61,6 +62,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "kvweb.ui.middleware.SecurityHeaders",
+    "kvweb.ui.middleware.Fragments",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,0 +1,1 @@
+"""Consoles in the browser: grants, the proxy that carries them, and their pages."""

@@ -1,0 +1,47 @@
+"""The proxy's door to the rows: a few threads, so that the loop never waits for a query."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import close_old_connections
+
+from vms.console.closing import Closing, Code, Refused
+from vms.console.loop import Loop
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4
+T = TypeVar("T")
+
+
+class Database:
+    def __init__(self, loop: Loop, threads: int = THREADS, initializer: Callable[[], None] | None = None) -> None:
+        self._loop = loop
+        self._pool = ThreadPoolExecutor(threads, "console-database", initializer)
+
+    def do(self, work: Callable[[], T], done: Callable[[T | Closing], None] | None = None) -> None:
+        """Do `work` in a thread; `done` is called in the loop's thread with its result, or with why there is none."""
+
+        def run() -> None:
+            result: T | Closing
+            try:
+                # A connection that the server dropped, or that is past its age, is replaced before it is used.
+                close_old_connections()
+                result = work()
+            except Refused as refused:
+                result = refused.closing
+            except Exception:
+                logger.exception("A query for a console failed")
+                result = Closing(Code.BROKEN)
+            if done is not None:
+                self._loop.from_thread(lambda: done(result))
+
+        self._pool.submit(run)
+
+    def close(self) -> None:
+        """Wait for what was begun: ends of consoles are still written down."""
+        self._pool.shutdown(wait=True)

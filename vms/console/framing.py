@@ -1,0 +1,205 @@
+"""A websocket on a socket that never blocks: websockify's handshake and framing, with limits and without copies.
+
+The engine reads 4 KiB at a time into a growing buffer and raises when a socket is full. Thousands of consoles in one
+thread want something else from it: one large read into a buffer that all share, frames decoded where they lie, sizes
+refused as announced, and what cannot be sent now kept for later without an exception.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from websockify.websocket import WebSocket, WebSocketWantReadError
+
+from vms.console.closing import REASON_BYTES, Closing, Code
+from vms.console.handshake import Headers
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+#: The longest frame and the longest message that a browser may send; what people type and paste is far below.
+MESSAGE_BYTES = 256 * 1024
+CONTROL_BYTES = 125
+#: Unmasking so few bytes as one number is quicker than making arrays.
+FEW_BYTES = 64
+_RESERVED_BITS = 0x70
+
+#: Read by one socket at a time, in the loop's thread; nothing stays in it between two callbacks.
+SCRATCH = memoryview(bytearray(MESSAGE_BYTES))
+
+
+class Gone(Exception):
+    """The other side is not there any more."""
+
+
+class Broken(Exception):
+    """The other side does not keep to the protocol; carries how to close."""
+
+    def __init__(self, closing: Closing) -> None:
+        super().__init__(closing.reason)
+        self.closing = closing
+
+
+class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no types
+    """One browser. `receive` and `push` do what can be done now."""
+
+    def __init__(self, sock: Any, on_pong: Callable[[], None]) -> None:
+        super().__init__()
+        sock.setblocking(False)
+        self.socket = sock
+        self.client = False
+        self._send_buffer = b""
+        self.is_closed = False
+        self._on_pong = on_pong
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
+    def open(self, headers: Headers) -> None:
+        """Answer the upgrade; `headers` name exactly one sub-protocol. Raises Gone."""
+        self.accept(self.socket, headers)
+
+    def select_subprotocol(self, protocols: list[str]) -> str:
+        return protocols[0]
+
+    # -- from the browser ----------------------------------------------------------------------------------------------
+
+    def receive(self) -> list[bytes]:
+        """Read once; the messages that are whole now. Raises Gone and Broken."""
+        try:
+            count = self.socket.recv_into(SCRATCH)
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError as exc:
+            raise Gone from exc
+        if count == 0:
+            raise Gone
+        fresh: memoryview | bytes = SCRATCH[:count]
+        if self._recv_buffer:
+            fresh = memoryview(self._recv_buffer + fresh)
+        return self._messages(fresh)
+
+    def _messages(self, data: memoryview | bytes) -> list[bytes]:
+        messages: list[bytes] = []
+        position = 0
+        was_ending = self._sent_close
+        while not self._received_close:
+            frame = self._decode_hybi(data[position:])
+            if frame is None:
+                break
+            position += frame["length"]
+            self._recv_queue.append(frame)
+            try:
+                message = self._recvmsg()
+            except WebSocketWantReadError:
+                message = None  # It was a control frame, or part of a message.
+            if message:
+                messages.append(message)
+            if self._sent_close and not was_ending and not self._received_close:
+                # The engine found a mistake and has said so.
+                raise Broken(Closing(Code.PROTOCOL_ERROR))
+        self._recv_buffer = bytes(data[position:])
+        return messages
+
+    def _decode_hybi(self, data: memoryview | bytes) -> dict[str, Any] | None:
+        """As the engine does, but a frame that is too long is refused by its header, before anybody collects it."""
+        if len(data) >= 2:
+            opcode, length = data[0] & 0x0F, data[1] & 0x7F
+            if data[0] & _RESERVED_BITS or (opcode >= CLOSE and length > CONTROL_BYTES):
+                raise Broken(Closing(Code.PROTOCOL_ERROR))
+            if length == 126 and len(data) >= 4:
+                (length,) = struct.unpack(">H", data[2:4])
+            elif length == 127 and len(data) >= 10:
+                (length,) = struct.unpack(">Q", data[2:10])
+            if length + len(self._partial_msg) > MESSAGE_BYTES:
+                raise Broken(Closing(Code.TOO_BIG))
+        frame: dict[str, Any] | None = super()._decode_hybi(data)
+        return frame
+
+    def _unmask(self, data: memoryview | bytes, mask: memoryview | bytes) -> bytes:
+        length = len(data)
+        if length > FEW_BYTES:
+            unmasked: bytes = super()._unmask(data, mask)
+            return unmasked
+        pad = (bytes(mask) * (length // 4 + 1))[:length]
+        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")
+
+    def handle_ping(self, data: bytes) -> None:
+        # Only the newest ping needs an answer: who does not read our answers gets no more of them.
+        if not self._send_buffer:
+            self._sendmsg(PONG, data)
+
+    def handle_pong(self, data: bytes) -> None:
+        del data
+        self._on_pong()
+
+    # -- to the browser ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_full(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._send_buffer)
+
+    def push(self, data: memoryview | bytes) -> None:
+        """Send a binary message, or keep what does not fit. Raises Gone."""
+        self._sendmsg(BINARY, data)
+
+    def say(self, text: str) -> None:
+        self._sendmsg(TEXT, text.encode())
+
+    def ping(self, data: bytes = b"") -> None:
+        # With something waiting, its arrival says as much as a pong.
+        if not self._send_buffer:
+            self._sendmsg(PING, data)
+
+    def end(self, closing: Closing) -> None:
+        """Send the close frame, once."""
+        reason = closing.reason.encode()[:REASON_BYTES].decode(errors="ignore")
+        self.shutdown(None, int(closing.code), reason)
+
+    def flush(self) -> None:
+        """Send what waits. Raises Gone."""
+        self._flush()
+
+    def _sendmsg(self, opcode: int, message: memoryview | bytes) -> None:
+        if self._sent_close and opcode != CLOSE:
+            return
+        length = len(message)
+        if length <= 125:
+            header = struct.pack(">BB", 0x80 | opcode, length)
+        elif length < 65536:
+            header = struct.pack(">BBH", 0x80 | opcode, 126, length)
+        else:
+            header = struct.pack(">BBQ", 0x80 | opcode, 127, length)
+        if self._send_buffer:
+            self._send_buffer += header + message
+            return
+        try:
+            sent = self.socket.sendmsg((header, message))
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as exc:
+            raise Gone from exc
+        if sent < len(header):
+            self._send_buffer = header[sent:] + bytes(message)
+        elif sent < len(header) + length:
+            self._send_buffer = bytes(message[sent - len(header) :])
+        self._end_when_both_closed()
+
+    def _flush(self) -> None:
+        if self._send_buffer:
+            try:
+                sent = self.socket.send(self._send_buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as exc:
+                raise Gone from exc
+            self._send_buffer = self._send_buffer[sent:]
+        self._end_when_both_closed()
+
+    def _end_when_both_closed(self) -> None:
+        if not self._send_buffer and self._sent_close and self._received_close:
+            self._close()
+
+    def _close(self) -> None:
+        # The pump closes the socket itself, after it told the selector.
+        self.is_closed = True

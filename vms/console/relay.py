@@ -1,0 +1,203 @@
+"""Bytes between one browser and one machine, both ways, each side only as fast as the other one takes it.
+
+While something waits for a side that is full, nothing more is read from the opposite one: a slow browser slows the
+machine's output instead of filling our memory, and the same the other way.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from providers.base import ConsoleKind
+from vms.console.closing import Closing, Code, Refused
+from vms.console.framing import SCRATCH, Broken, ConsoleSocket, Gone
+from vms.console.loop import READ, WRITE, Loop
+from vms.console.rfb import KEY, POINTER, QEMU, Gate, ViewOnly
+
+_PEOPLE = {KEY, POINTER, QEMU}
+#: One read of the machine at most, so that a screen full of film leaves the other consoles their turn.
+PORTION = SCRATCH[: 128 * 1024]
+
+
+class Relay:
+    __slots__ = (
+        "_filter",
+        "_gate",
+        "_loop",
+        "_machine",
+        "_machine_interest",
+        "_on_end",
+        "_to_machine",
+        "_vnc",
+        "_ws",
+        "_ws_interest",
+        "from_browser",
+        "from_machine",
+        "is_running",
+        "used_at",
+    )
+
+    def __init__(
+        self,
+        loop: Loop,
+        ws: ConsoleSocket,
+        machine: socket.socket,
+        *,
+        kind: ConsoleKind,
+        password: str,
+        view_only: bool,
+        on_end: Callable[[Closing], None],
+    ) -> None:
+        machine.setblocking(False)
+        self._loop, self._ws, self._machine, self._on_end = loop, ws, machine, on_end
+        self._vnc = kind is ConsoleKind.VNC
+        # A viewer's messages can only be told apart when we know where they begin: behind the gate.
+        self._gate = Gate(password) if self._vnc and (password or view_only) else None
+        self._filter: Callable[[bytes], bytes] | None = None
+        if view_only:
+            self._filter = ViewOnly().feed if self._vnc else _nothing
+        self._to_machine = b""
+        self._ws_interest = self._machine_interest = 0
+        self.is_running = False
+        self.from_browser = self.from_machine = 0
+        self.used_at = time.monotonic()
+
+    def start(self) -> None:
+        self.is_running = True
+        self._update()
+
+    def stop(self) -> None:
+        """Stop watching both and close the machine's side; the browser's stays open for the close frame."""
+        if self.is_running:
+            self.is_running = False
+            for sock, interest in ((self._ws.socket, self._ws_interest), (self._machine, self._machine_interest)):
+                if interest:
+                    self._loop.forget(sock)
+        self._machine.close()
+
+    # -- readiness -----------------------------------------------------------------------------------------------------
+
+    def _browser_ready(self, events: int) -> None:
+        if not self.is_running:
+            return
+        try:
+            if events & WRITE:
+                self._ws.flush()
+            if events & READ and not self._to_machine:
+                for message in self._ws.receive():
+                    self._take(message)
+            if self._ws.is_closed:
+                raise Gone
+        except Gone:
+            self._on_end(Closing(Code.NORMAL, "The browser closed the console."))
+        except Broken as broken:
+            self._on_end(broken.closing)
+        except Refused as refused:
+            self._on_end(refused.closing)
+        else:
+            self._update()
+
+    def _machine_ready(self, events: int) -> None:
+        if not self.is_running:
+            return
+        try:
+            if events & WRITE:
+                self._write(b"")
+            if events & READ and not self._ws.is_full:
+                count = self._machine.recv_into(PORTION)
+                if count == 0:
+                    self._on_end(Closing(Code.ENDED))
+                    return
+                self.from_machine += count
+                self._give(PORTION[:count])
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self._on_end(Closing(Code.ENDED))
+            return
+        except Gone:
+            self._on_end(Closing(Code.NORMAL, "The browser closed the console."))
+            return
+        except Refused as refused:
+            self._on_end(refused.closing)
+            return
+        self._update()
+
+    # -- bytes ---------------------------------------------------------------------------------------------------------
+
+    def _take(self, message: bytes) -> None:
+        """A message of the browser."""
+        self.from_browser += len(message)
+        if not self._vnc or message[0] in _PEOPLE:
+            self.used_at = time.monotonic()
+        if self._gate is not None:
+            self._negotiate("browser", message)
+        else:
+            self._write(self._filter(message) if self._filter is not None else message)
+
+    def _give(self, data: memoryview) -> None:
+        """Bytes of the machine; `data` is only lent."""
+        if self._gate is not None:
+            self._negotiate("machine", bytes(data))
+        else:
+            self._ws.push(data)
+
+    def _negotiate(self, side: str, data: bytes) -> None:
+        gate = self._gate
+        if gate is None:
+            return
+        gate.feed("browser" if side == "browser" else "machine", data)
+        if gate.to_machine:
+            self._write(bytes(gate.to_machine))
+            gate.to_machine.clear()
+        if gate.to_browser:
+            self._ws.push(bytes(gate.to_browser))
+            gate.to_browser.clear()
+        if gate.is_open:
+            self._gate = None
+            if rest := gate.rest("browser"):
+                self._write(self._filter(rest) if self._filter is not None else rest)
+            if rest := gate.rest("machine"):
+                self._ws.push(rest)
+
+    def _write(self, data: bytes) -> None:
+        waiting = self._to_machine + data if self._to_machine else data
+        if not waiting:
+            return
+        try:
+            sent = self._machine.send(waiting)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as exc:
+            raise Refused(Code.ENDED) from exc
+        self._to_machine = waiting[sent:] if sent < len(waiting) else b""
+
+    # -- what to wait for ----------------------------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        if not self.is_running:
+            return
+        ws_full, machine_full = self._ws.is_full, bool(self._to_machine)
+        ws = (0 if machine_full else READ) | (WRITE if ws_full else 0)
+        machine = (0 if ws_full else READ) | (WRITE if machine_full else 0)
+        if ws != self._ws_interest:
+            self._watch(self._ws.socket, self._ws_interest, ws, self._browser_ready)
+            self._ws_interest = ws
+        if machine != self._machine_interest:
+            self._watch(self._machine, self._machine_interest, machine, self._machine_ready)
+            self._machine_interest = machine
+
+    def _watch(self, sock: socket.socket, old: int, new: int, ready: Callable[[int], None]) -> None:
+        if not old:
+            self._loop.watch(sock, new, ready)
+        elif new:
+            self._loop.change(sock, new, ready)
+        else:
+            self._loop.forget(sock)
+
+
+def _nothing(message: bytes) -> bytes:
+    del message
+    return b""

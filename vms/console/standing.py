@@ -1,0 +1,94 @@
+"""Whether open consoles may go on: session, account, right, machine. Asked for all at once, every five seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from kvweb.accounts.models import User
+from providers.base import ConsoleKind
+from vms.console import grants
+from vms.console.closing import Closing, Code, Refused
+from vms.models import ConsoleGrant
+
+#: SQLite takes at most 999 values in one query on old builds.
+BATCH = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the proxy remembers of a console: the row, and the session's key as the cookie had it."""
+
+    grant_pk: int
+    session_key: str
+
+
+def signed_in(session_keys: Iterable[str]) -> dict[str, User]:
+    """Which of these sessions stand, and for whom; two queries.
+
+    The rows are asked and not the cache: a session that was deleted by hand must end too. A session whose account
+    changed its password since is none.
+    """
+    sessions = Session.objects.filter(session_key__in=set(session_keys), expire_date__gt=timezone.now())
+    told = {session.session_key: session.get_decoded() for session in sessions}
+    users = User.objects.filter(is_active=True).in_bulk(
+        {int(data[SESSION_KEY]) for data in told.values() if str(data.get(SESSION_KEY, "")).isdecimal()}
+    )
+    found: dict[str, User] = {}
+    for key, data in told.items():
+        if str(data.get(SESSION_KEY, "")).isdecimal():
+            user = users.get(int(data[SESSION_KEY]))
+            if user is not None and _same_password(user, str(data.get(HASH_SESSION_KEY, ""))):
+                found[key] = user
+    return found
+
+
+def _same_password(user: User, told: str) -> bool:
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(told, each) for each in hashes)
+
+
+def still_valid(opened: Opened) -> Closing | None:
+    """None, or why this console must close."""
+    return ended_among([opened]).get(opened.grant_pk)
+
+
+def ended_among(consoles: Sequence[Opened]) -> dict[int, Closing]:
+    """Those of the consoles that must close, by the grant's key; a few queries per 400 consoles."""
+    ended: dict[int, Closing] = {}
+    waiting = iter(consoles)
+    while batch := list(islice(waiting, BATCH)):
+        ended.update(_ended_in(batch))
+    return ended
+
+
+def _ended_in(batch: list[Opened]) -> dict[int, Closing]:
+    people = signed_in(opened.session_key for opened in batch)
+    rows = ConsoleGrant.objects.select_related("vm__provider").in_bulk([opened.grant_pk for opened in batch])
+    ended: dict[int, Closing] = {}
+    for opened in batch:
+        closing = _judge(rows.get(opened.grant_pk), people.get(opened.session_key))
+        if closing is not None:
+            ended[opened.grant_pk] = closing
+    return ended
+
+
+def _judge(grant: ConsoleGrant | None, user: User | None) -> Closing | None:
+    if grant is None:
+        return Closing(Code.GONE)
+    if grant.revoked_at is not None:
+        return Closing(Code.NOT_ALLOWED, "The right to this console was taken back.")
+    if user is None or user.pk != grant.user_id:
+        return Closing(Code.NO_SESSION)
+    try:
+        # The user object is shared by all consoles of its session, and so is the look at its memberships.
+        grants.check(grant.vm, ConsoleKind(grant.kind), user)
+    except Refused as refused:
+        return refused.closing
+    return None

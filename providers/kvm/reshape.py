@@ -93,7 +93,7 @@ class KvmReshape(Part, Reshape):
             else:
                 values[key] = value
             after = replace(before, values=tuple(sorted(values.items())))
-            self._set(domain, libvirt.VIR_DOMAIN_METADATA_ELEMENT, write(note.to_element(after)))
+            self._set(domain, libvirt.VIR_DOMAIN_METADATA_ELEMENT, write(note.to_fragment(after)))
             return self._record(domain)
 
     def _set(self, domain: Any, kind: int, text: str | None) -> None:

@@ -27,6 +27,15 @@ def to_element(note: Note) -> Element:
     return root
 
 
+def to_fragment(note: Note) -> Element:
+    """The same for `virDomainSetMetadata`, which puts the root into the namespace itself and stumbles over one that is
+    in it already."""
+    root = etree.Element("vm")
+    root.extend(to_element(note))
+    etree.cleanup_namespaces(root, top_nsmap={"n": NAMESPACE})
+    return root
+
+
 def from_document(domain: Element) -> Note:
     """The note of a domain's document; an empty one for a VM that was made elsewhere."""
     found = domain.find(f"metadata/{_ROOT}")

@@ -283,8 +283,9 @@ class Supervisor:
         log.write(err + out)
         log.close()
         if child.returncode:
-            for line in err.decode(errors="replace").splitlines()[-12:]:
-                self.say(name, f"| {line}")
+            # The end of a traceback names the trouble; all of it is in the log.
+            for line in err.decode(errors="replace").splitlines()[-2:]:
+                self.say(name, line.strip())
         return child.returncode or 0, out.decode(errors="replace")
 
     async def end_group(self, group: int, *, patience: float) -> None:

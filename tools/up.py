@@ -176,22 +176,30 @@ class Portal:
             "PYTHONDONTWRITEBYTECODE": "",
         }
 
-    def report(self, seconds: float) -> None:
+    def password_lines(self) -> list[str]:
+        """How to sign in; the first password is told once, so it is told even when the rest of the start fails."""
         told = self.first_run or {}
-        lines = [f"kvweb is at {self.place.url}   (started in {seconds:.1f} s)"]
         if told.get("password"):
-            lines.append(f"sign in as {told.get('admin')} with the password {told['password']}")
-            lines.append("(it is shown this once; `make password` sets another)")
-        elif told.get("admin"):
-            lines.append(f"sign in as {told['admin']}; password as you set it; `make password` resets")
-        provider = told.get("provider") or ("kvm" if self.hypervisor else "fake")
-        lines.append(
-            f"virtual machines run on this machine's libvirt ({self.hypervisor})"
-            if provider == "kvm"
-            else "virtual machines are simulated (provider “fake”): no local hypervisor is used"
+            return [
+                f"sign in as {told.get('admin')} with the password {told['password']}",
+                "(it is shown this once; `make password` sets another)",
+            ]
+        if told.get("admin"):
+            return [f"sign in as {told['admin']}; password as you set it; `make password` resets"]
+        return []
+
+    def report(self, seconds: float) -> None:
+        provider = (self.first_run or {}).get("provider") or ("kvm" if self.hypervisor else "fake")
+        banner(
+            [
+                f"kvweb is at {self.place.url}   (started in {seconds:.1f} s)",
+                *self.password_lines(),
+                f"virtual machines run on this machine's libvirt ({self.hypervisor})"
+                if provider == "kvm"
+                else "virtual machines are simulated (provider “fake”): no local hypervisor is used",
+                f"logs are in {self.place.log}; Ctrl-C stops everything",
+            ]
         )
-        lines.append(f"logs are in {self.place.log}; Ctrl-C stops everything")
-        banner(lines)
 
 
 async def _all(*steps: Coroutine[None, None, None]) -> None:
@@ -267,6 +275,8 @@ async def serve(place: Place) -> int:
         say("kvweb", "stopping")
     except (NotReady, Unusable) as exc:
         say("kvweb", str(exc))
+        if (portal.first_run or {}).get("password"):
+            banner(portal.password_lines())
         code = 1
     finally:
         starting.cancel()

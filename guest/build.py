@@ -6,7 +6,6 @@ import argparse
 import fcntl
 import hashlib
 import json
-import os
 import sys
 import tempfile
 import time
@@ -29,14 +28,12 @@ def say(text: str) -> None:
     print(f"guest: {text}", flush=True)
 
 
-def inputs_hash(found: list[packages.Package], flavour: str) -> str:
-    """A fingerprint of all an image is made of: our files and the versions of the packages."""
+def files_hash(flavour: str) -> str:
+    """A fingerprint of the builder and of the files it puts into the image."""
     digest = hashlib.sha256(flavour.encode())
     for path in sorted(HERE.rglob("*")):
         if path.is_file() and path.suffix not in {".pyc", ".md"}:
             digest.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes() + b"\0")
-    for package in found:
-        digest.update(f"{package}\n".encode())
     return digest.hexdigest()
 
 
@@ -45,13 +42,30 @@ def stamp_path(out: Path) -> Path:
     return out.with_name(out.name + ".json")
 
 
-def is_current(out: Path, inputs: str) -> bool:
-    """Whether the image exists, whole, and was made of exactly these inputs."""
+def is_current(out: Path, **inputs: str | list[str]) -> bool:
+    """Whether the image exists, whole, and its stamp names exactly these inputs."""
     try:
         stamp = json.loads(stamp_path(out).read_text())
-        return bool(stamp["inputs"] == inputs and stamp["size"] == out.stat().st_size)
+        whole = stamp["size"] == out.stat().st_size
+        return bool(whole and all(stamp[name] == value for name, value in inputs.items()))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def note_current(out: Path, apt: str) -> None:
+    """Say that there is nothing to do, and note the state of apt for which that was found out."""
+    stamp = json.loads(stamp_path(out).read_text())
+    if stamp.get("apt") != apt:
+        write_stamp(out, {**stamp, "apt": apt})
+    say(f"{out} is current ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+def write_stamp(out: Path, stamp: dict[str, object]) -> None:
+    """Write the stamp whole or not at all."""
+    new = stamp_path(out).with_suffix(".new")
+    new.write_text(json.dumps(stamp, indent=2) + "\n")
+    new.chmod(0o644)
+    new.replace(stamp_path(out))
 
 
 @contextmanager
@@ -69,12 +83,16 @@ def lock(out: Path) -> Iterator[None]:
 
 def build(out: Path, cache: Path, flavour: str, force: bool = False) -> bool:
     """Build the image unless it is current; returns whether anything was done."""
+    apt, inputs = packages.apt_state(), files_hash(flavour)
+    if not force and is_current(out, inputs=inputs, apt=apt):
+        note_current(out, apt)
+        return False
     check_tools()
     release, found = packages.resolve(flavour)
-    inputs = inputs_hash(found, flavour)
+    versions = [str(package) for package in found]
     with lock(out):
-        if not force and is_current(out, inputs):
-            say(f"{out} is current ({out.stat().st_size / 1e6:.1f} MB)")
+        if not force and is_current(out, inputs=inputs, packages=versions):
+            note_current(out, apt)
             return False
         began = time.monotonic()
         say(f"fetching {len(found)} packages for kernel {release}")
@@ -94,33 +112,29 @@ def build(out: Path, cache: Path, flavour: str, force: bool = False) -> bool:
             rootfs.make_root(unpacked, modules, VERSION, work / "root")
             say("making the disk")
             efi = unpacked / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
-            boot = disk.make_boot(
-                disk.BootFiles(kernel.image_of(unpacked, release), work / "initrd.img", efi), work
-            )
+            boot = disk.make_boot(disk.BootFiles(kernel.image_of(unpacked, release), work / "initrd.img", efi), work)
             root = disk.make_root_image(work / "root", work)
             image = work / "image.qcow2"
             disk.make_disk(boot, root, image, work)
             size = image.stat().st_size
             if size > LIMIT:
                 raise GuestBuildError(f"the image came out at {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB")
-            stamp = {
+            stamp: dict[str, object] = {
                 "version": VERSION,
                 "inputs": inputs,
+                "apt": apt,
                 "sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
                 "size": size,
                 "kernel": release,
                 "flavour": flavour,
                 "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "packages": [str(package) for package in found],
+                "packages": versions,
             }
             image.chmod(0o644)
             # The stamp goes first out and last in: an image without one is built again, never trusted.
             stamp_path(out).unlink(missing_ok=True)
-            os.replace(image, out)
-            text = work / "stamp.json"
-            text.write_text(json.dumps(stamp, indent=2) + "\n")
-            text.chmod(0o644)
-            os.replace(text, stamp_path(out))
+            image.replace(out)
+            write_stamp(out, stamp)
         say(f"{out}: {size / 1e6:.1f} MB, kernel {release}, {time.monotonic() - began:.0f} s")
     return True
 

@@ -22,6 +22,9 @@ EFI_TYPE = 0xEF
 LINUX_TYPE = 0x83
 # "kvwb", the disk's number in the table.
 DISK_ID = 0x6B767762
+# Fixed, so that the same inputs give nearly the same image.
+ROOT_ID = "6b767765-6200-4000-8000-000000000002"
+HASH_SEED = "6b767765-6200-4000-8000-000000000001"
 
 # The kernel reports on the serial line only, so that the screen stays readable; loglevel 6 leaves the chatter
 # out there too, since each line costs an emulated machine time. Mitigations guard neighbours nobody has here.
@@ -80,12 +83,12 @@ def make_root_image(tree: Path, work: Path) -> Path:
     features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
     features += "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
     run("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-i", "32768", "-m", "1", "-J", "size=4", "-O", features,
-        "-L", "kvweb-root", "-E", "lazy_itable_init=0,lazy_journal_init=0,hash_seed=6b767765-6200-4000-8000-000000000001",
-        "-U", "6b767765-6200-4000-8000-000000000002", "-d", tree, image)  # fmt: skip
+        "-L", "kvweb-root", "-E", f"lazy_itable_init=0,lazy_journal_init=0,hash_seed={HASH_SEED}",
+        "-U", ROOT_ID, "-d", tree, image)  # fmt: skip
     commands = work / "owners"
     with commands.open("w") as out:
         for path in [tree, *sorted(tree.rglob("*"))]:
-            inside = "/" + "" if path == tree else "/" + str(path.relative_to(tree))
+            inside = "/" if path == tree else "/" + str(path.relative_to(tree))
             for field in ("uid", "gid"):
                 out.write(f'set_inode_field "{inside}" {field} 0\n')
             # Changing fields through debugfs keeps the mode; a set-user-id file is what must not be lost.

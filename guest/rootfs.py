@@ -64,7 +64,7 @@ def libraries_of(unpacked: Path, program: Path) -> list[Path]:
             continue
         path = Path(rest.split(" (")[0])
         if not path.is_relative_to(unpacked):
-            raise GuestBuildError(f"no package holds {name}, which {program.name} needs; delete the cache and try again")
+            raise GuestBuildError(f"no package holds {name} for {program.name}; delete the cache and try again")
         found.append(path)
     return found
 

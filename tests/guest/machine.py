@@ -34,13 +34,13 @@ class Machine:
         self.output = ""
         disk = folder / "disk.qcow2"
         if not disk.exists():
-            subprocess.run(
-                ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image), str(disk), size], check=True
-            )
+            command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image), str(disk), size]
+            subprocess.run(command, check=True)
         for name in ("serial", "qmp"):
             (folder / name).unlink(missing_ok=True)
-        command = ["qemu-system-x86_64", "-machine", f"{machine},accel=tcg", "-smp", "1", "-m", "256", "-display", "none"]
-        command += ["-serial", f"unix:{folder}/serial,server=on,wait=on", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+        command = ["qemu-system-x86_64", "-machine", f"{machine},accel=tcg", "-smp", "1", "-m", "256"]
+        command += ["-display", "none", "-serial", f"unix:{folder}/serial,server=on,wait=on"]
+        command += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
         command += [argument.replace("@DISK@", str(disk)) for argument in arguments]
         self.began = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)

@@ -28,6 +28,16 @@ def _name(path: str) -> str:
     return Path(path).name.split(".ko")[0].replace("-", "_")
 
 
+def _run_depmod(root: Path, release: str) -> None:
+    """Index a root's modules; some releases of depmod look in lib/modules and some in usr/lib/modules."""
+    plain, merged = root / "lib/modules", root / "usr/lib/modules"
+    present, absent = (plain, merged) if plain.exists() else (merged, plain)
+    if not absent.exists():
+        absent.parent.mkdir(parents=True, exist_ok=True)
+        absent.symlink_to("../" * (len(absent.relative_to(root).parts) - 1) + str(present.relative_to(root)))
+    run("depmod", "-b", root, release)
+
+
 class Modules:
     """The modules of one unpacked kernel, with what each of them needs."""
 
@@ -40,7 +50,7 @@ class Modules:
                 break
         else:
             raise GuestBuildError(f"the kernel package holds no modules for {release}; delete the cache and try again")
-        run("depmod", "-b", self.folder.parents[2], release)
+        _run_depmod(unpacked, release)
         self._files: dict[str, str] = {}
         self._needs: dict[str, list[str]] = {}
         for line in (self.folder / "modules.dep").read_text().splitlines():
@@ -90,7 +100,7 @@ class Modules:
         for listing in ("modules.builtin", "modules.order", "modules.builtin.modinfo"):
             if (self.folder / listing).exists():
                 shutil.copyfile(self.folder / listing, target / listing)
-        run("depmod", "-b", root, self.release)
+        _run_depmod(root, self.release)
         # The binary indexes are for kmod; busybox reads the text ones.
         for binary in target.glob("modules.*"):
             if binary.name not in {"modules.dep", "modules.alias", "modules.softdep", "modules.builtin"}:

@@ -1,8 +1,10 @@
 from django.urls import path
 
-from kvweb.portal import health, stream
+from kvweb.portal import health, stream, views
 
 urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("dashboard/part", views.dashboard_part, name="dashboard_part"),
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
     path("events", stream.events, name="events"),

@@ -1,0 +1,185 @@
+"""Pages of jobs: list, one job with its log, and the small menu of the latest."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from kvweb.accounts.access import allowed
+from kvweb.accounts.models import User
+from kvweb.jobs import selectors, services
+from kvweb.jobs.looks import subject_address
+from kvweb.jobs.models import Job, JobState
+from kvweb.ui.htmx import is_htmx, target, toast
+
+PAGE_SIZE = 50
+MOST_ROWS = 200
+#: A log is shown from its end; earlier lines are rarely read and can be long.
+MOST_LINES = 1000
+
+CHIPS = (
+    ("", "All"),
+    ("active", "Active"),
+    (JobState.SUCCEEDED.value, "Done"),
+    (JobState.FAILED.value, "Failed"),
+    (JobState.ERRORED.value, "Unexpected errors"),
+    (JobState.CANCELLED.value, "Cancelled"),
+)
+
+
+def user_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 - every page here asks for a signed-in person
+    return request.user
+
+
+def _found(request: HttpRequest, uuid: UUID) -> Job:
+    job = selectors.visible_to(user_of(request)).filter(uuid=uuid).first()
+    if job is None:
+        raise Http404("There is no such job.")
+    return job
+
+
+def may_cancel(user: User, job: Job) -> bool:
+    """One's own job, or any of a project where the role allows it."""
+    return job.is_active and (job.user_id == user.pk or allowed(user, "job.cancel", job))  # type: ignore[arg-type]
+
+
+def _rows(found: Any) -> list[dict[str, Any]]:
+    return [{"job": job, "subject_address": subject_address(job)} for job in found]
+
+
+@require_GET
+def job_list(request: HttpRequest) -> HttpResponse:
+    """Newest first; on the first page those that are active come before all."""
+    state = request.GET.get("state", "")
+    state = state if state in dict(CHIPS) else ""
+    text = request.GET.get("q", "").strip()[:200]
+    found = selectors.for_list(user_of(request), state=state, text=text)
+    paginator = Paginator(found, PAGE_SIZE)
+    page = paginator.get_page(request.GET.get("page"))
+    listed = list(page.object_list)
+    if page.number == 1:
+        listed.sort(key=lambda job: not job.is_active)
+    context = {
+        "page": page,
+        "rows": _rows(listed),
+        "chips": CHIPS,
+        "state": state,
+        "text": text,
+        "is_filtered": bool(state or text),
+    }
+    template = "jobs/_results.html" if is_htmx(request) and target(request) == "results" else "jobs/list.html"
+    return render(request, template, context)
+
+
+@require_GET
+def rows(request: HttpRequest) -> HttpResponse:
+    """Rows of these jobs, for news."""
+    uuids = []
+    for text in request.GET.get("ids", "").split(",")[:MOST_ROWS]:
+        try:
+            uuids.append(UUID(text))
+        except ValueError:
+            continue
+    found = selectors.visible_to(user_of(request)).filter(uuid__in=uuids)
+    return render(request, "jobs/_rows.html", {"rows": _rows(found)})
+
+
+@require_GET
+def active(request: HttpRequest) -> JsonResponse:
+    """How many are active, for the number beside the menu."""
+    return JsonResponse({"active": count_active(user_of(request))})
+
+
+def count_active(user: User) -> int:
+    return selectors.for_list(user, state="active").select_related(None).order_by().count()
+
+
+@require_GET
+def activity(request: HttpRequest) -> HttpResponse:
+    """The latest jobs of this person, for the menu in the top bar."""
+    user = user_of(request)
+    mine = list(selectors.for_list(user).filter(user=user)[:8])
+    mine.sort(key=lambda job: not job.is_active)
+    return render(request, "jobs/_activity.html", {"jobs": mine})
+
+
+def _state_context(request: HttpRequest, job: Job) -> dict[str, Any]:
+    return {
+        "job": job,
+        "subject_address": subject_address(job),
+        "may_cancel": may_cancel(user_of(request), job),
+        "again": _again(job),
+    }
+
+
+#: Jobs of these kinds are tried again by the button of their machine: kind → name of the action.
+_AGAIN = {
+    "vm.start": "start",
+    "vm.stop": "stop",
+    "vm.restart": "restart",
+    "vm.pause": "pause",
+    "vm.resume": "resume",
+    "vm.delete": "delete",
+}
+
+
+def _again(job: Job) -> dict[str, str] | None:
+    """How to try a failed job again: a button of its machine, or the form of its creation with the same values."""
+    if not (job.has_failed or job.state == JobState.CANCELLED) or not job.subject.startswith("vm:"):
+        return None
+    if job.kind == "vm.create":
+        return {"how": "form", "address": f"/vms/create?again={job.uuid}"} if job.form else None
+    action = _AGAIN.get(job.kind)
+    if action is None:
+        return None
+    if job.params.get("force"):
+        action = {"stop": "force-stop", "restart": "reset"}.get(action, action)
+    asks = action not in {"start", "pause", "resume"}
+    return {"how": "ask" if asks else "do", "address": f"{subject_address(job)}{'ask' if asks else 'do'}/{action}"}
+
+
+@require_GET
+def detail(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    job = _found(request, uuid)
+    lines = list(job.lines.order_by("-id")[:MOST_LINES])[::-1]
+    return render(request, "jobs/detail.html", {**_state_context(request, job), "lines": lines})
+
+
+@require_GET
+def state(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Progress and end of one job anew, for news."""
+    return render(request, "jobs/_state.html", _state_context(request, _found(request, uuid)))
+
+
+@require_GET
+def lines(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The lines of the log after one that the page has."""
+    after = request.GET.get("after", "0")
+    found = _found(request, uuid).lines.filter(pk__gt=int(after) if after.isdigit() and len(after) < 18 else 0)
+    return render(request, "jobs/_lines.html", {"lines": found[:MOST_LINES]})
+
+
+@require_POST
+def cancel(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    job = _found(request, uuid)
+    if not may_cancel(user_of(request), job):
+        reason = "It has ended already." if not job.is_active else "You may not cancel this job."
+        if not is_htmx(request):
+            messages.error(request, reason)
+            return redirect("jobs:detail", uuid=uuid)
+        response = render(
+            request, "jobs/_state.html", _state_context(request, job), status=403 if job.is_active else 409
+        )
+        toast(response, reason, "warning")
+        return response
+    job = services.cancel(job)
+    if not is_htmx(request):
+        return redirect("jobs:detail", uuid=uuid)
+    return render(request, "jobs/_state.html", _state_context(request, _found(request, uuid)))

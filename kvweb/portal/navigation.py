@@ -1,0 +1,46 @@
+"""What the frame of every page offers: one place that knows all apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvweb.accounts.access import allowed
+from kvweb.jobs.views import count_active
+from kvweb.ui.navigation import Entry, account_entries, create_entry, entries
+
+
+def _is_signed_in(user: Any) -> bool:
+    return bool(user.is_authenticated)
+
+
+def _sees_providers(user: Any) -> bool:
+    return allowed(user, "provider.view")
+
+
+entries += [
+    Entry(label="Dashboard", url="dashboard", icon="layout-grid", key="d", position=10, when=_is_signed_in),
+    Entry(label="Machines", url="vms:list", icon="server-2", key="v", position=20, when=_is_signed_in),
+    Entry(
+        label="Jobs",
+        url="jobs:list",
+        icon="list-check",
+        key="j",
+        position=30,
+        when=_is_signed_in,
+        count=count_active,
+        counted="active",
+    ),
+    Entry(
+        label="Providers",
+        url="providers:list",
+        icon="plug",
+        key="p",
+        position=60,
+        group="Administration",
+        when=_sees_providers,
+    ),
+]
+account_entries += [
+    Entry(label="SSH keys", url="accounts:ssh_keys", icon="key", position=10, when=_is_signed_in),
+]
+create_entry += [Entry(label="Create machine", url="vms:create", icon="plus", key="c", when=_is_signed_in)]

@@ -1,0 +1,33 @@
+"""Whole page or part of it, and the news that an answer carries for the page's toasts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+Level = Literal["success", "info", "warning", "error"]
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Whether htmx asks (for a part), as opposed to the browser (for a page)."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def target(request: HttpRequest) -> str:
+    """The id of the element that the answer will replace."""
+    return request.headers.get("HX-Target", "")
+
+
+def trigger(response: HttpResponseBase, **events: Any) -> None:
+    """Tell the page's modules something, after the part was put in place."""
+    told: dict[str, Any] = json.loads(response.headers.get("HX-Trigger", "{}"))
+    told.update(events)
+    response.headers["HX-Trigger"] = json.dumps(told)
+
+
+def toast(response: HttpResponseBase, text: str, level: Level = "success", details: list[str] | None = None) -> None:
+    """A sentence at the corner of the page, with more below it on demand."""
+    trigger(response, toast={"text": text, "level": level, "details": details or []})

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from kvweb.ui import views
+
+urlpatterns = [path("icons/<slug:digest>.svg", views.icons, name="icons")]

@@ -1,0 +1,178 @@
+// News of the portal: one stream while the tab is visible; what changed is fetched once as parts of this page.
+//
+//   <table data-live-list="vms" data-live-rows="/vms/rows" data-live-page="results">   rows with data-subject
+//   <div id data-live="vm:<uuid>" data-live-src="/vms/<uuid>/header">                   a part that is fetched anew
+//   <ol data-log="job:<uuid>" data-log-src="/jobs/<uuid>/lines">                        lines that are appended
+//
+// Where a stream cannot pass, the same address is asked every few seconds.
+import { fadeOut, parse, swap } from "./rows.js";
+
+const POLL_MS = 4000;
+const GATHER_MS = 50;
+const SAY_LOST_AFTER_MS = 4000;
+
+const sign = document.querySelector("[data-live-state]");
+const signedIn = Boolean(document.getElementById("act"));
+let source = null;
+let since = "";
+let heardAt = (Number(document.body.dataset.renderedAt) || Date.now() / 1000) * 1000;
+let failures = 0;
+let poll = 0;
+let lostTimer = 0;
+const waiting = new Map();
+let gather = 0;
+
+function say(state, words) {
+  if (!sign || sign.dataset.liveState === state && state === "on") return;
+  sign.dataset.liveState = state;
+  sign.querySelector("[data-live-words]").textContent = words;
+}
+
+const clock = () => new Date(heardAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+function address() {
+  const lists = new Set(["jobs"]);
+  const subjects = new Set();
+  document.querySelectorAll("[data-live-list]").forEach((list) => list.dataset.liveList.split(" ").forEach((name) => lists.add(name)));
+  document.querySelectorAll("[data-live], [data-log]").forEach((part) => (part.dataset.live ?? part.dataset.log).split(" ").forEach((name) => {
+    if (name.includes(":")) subjects.add(name);
+  }));
+  const query = new URLSearchParams({ list: [...lists].join(",") });
+  if (subjects.size) query.set("subjects", [...subjects].join(","));
+  if (since) query.set("since", since);
+  else query.set("at", (heardAt / 1000).toFixed(2));
+  return `/events?${query}`;
+}
+
+async function text(url) {
+  const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
+  return answer.text();
+}
+
+async function fetchRows(list, ids) {
+  const asked = new Set(ids.map((id) => `${list.dataset.rowPrefix ?? "vm-"}${id}`));
+  const fresh = parse(await text(`${list.dataset.liveRows}?ids=${ids.join(",")}`));
+  fresh.forEach((row) => { asked.delete(row.id); swap(row); });
+  asked.forEach(fadeOut);
+}
+
+async function fetchLines(log) {
+  const last = log.lastElementChild?.dataset.line ?? "0";
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const template = document.createElement("template");
+  template.innerHTML = await text(`${log.dataset.logSrc}?after=${last}`);
+  const known = new Set([...log.children].map((line) => line.dataset.line));
+  log.append(...[...template.content.children].filter((line) => !known.has(line.dataset.line)));
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+async function work() {
+  gather = 0;
+  const news = new Map(waiting);
+  waiting.clear();
+  const has = (name) => news.has(name) || [...news.keys()].some((subject) => subject.startsWith(`${name}:`));
+  const tasks = [];
+  for (const list of document.querySelectorAll("[data-live-list]")) {
+    const prefix = `${list.dataset.livePrefix ?? "vm"}:`;
+    const shown = [...list.querySelectorAll("[data-subject]")].map((row) => row.dataset.subject).filter((subject) => news.has(subject));
+    const created = [...news].some(([subject, topic]) => subject.startsWith(prefix) && topic === "created" && !shown.includes(subject));
+    if (created && list.dataset.livePage) tasks.push(window.htmx.ajax("GET", location.pathname + location.search, { target: `#${list.dataset.livePage}`, swap: "outerHTML", headers: { "X-Live": "1" } }));
+    else if (shown.length) tasks.push(fetchRows(list, shown.map((subject) => subject.slice(prefix.length))));
+  }
+  for (const part of document.querySelectorAll("[data-live]")) {
+    if (part.dataset.live.split(" ").some(has)) tasks.push(text(part.dataset.liveSrc).then((html) => parse(html).forEach(swap)));
+  }
+  for (const log of document.querySelectorAll("[data-log]")) {
+    if (news.has(log.dataset.log)) tasks.push(fetchLines(log));
+  }
+  if (has("job")) tasks.push(renewCounts());
+  const ends = await Promise.allSettled(tasks);
+  if (ends.some((end) => end.reason?.status === 401)) stop("Signed out: sign in again for news");
+}
+
+let countsTimer = 0;
+function renewCounts() {
+  clearTimeout(countsTimer);
+  countsTimer = setTimeout(async () => {
+    const { active } = JSON.parse(await text("/jobs/active"));
+    document.querySelectorAll('[data-nav-count="jobs:list"]').forEach((count) => {
+      count.hidden = !active;
+      count.querySelector("span").textContent = active;
+    });
+    document.querySelectorAll("[data-activity-dot]").forEach((dot) => { dot.hidden = !active; });
+  }, 400);
+}
+
+function take(message) {
+  since = String(message.id);
+  heardAt = Date.now();
+  if (message.topic !== "changed" || !waiting.has(message.subject)) waiting.set(message.subject, message.topic);
+  gather ||= setTimeout(work, GATHER_MS);
+}
+
+async function ask() {
+  try {
+    const answer = await fetch(address(), { headers: { Accept: "application/json" }, credentials: "same-origin" });
+    if (answer.status === 401 || answer.redirected) return stop("Signed out: sign in again for news");
+    const { events, last } = await answer.json();
+    events.forEach(take);
+    since = String(last || since);
+    heardAt = Date.now();
+    say("poll", "Live, asking every few seconds");
+  } catch {
+    say("lost", `Reconnecting; state as of ${clock()}`);
+  }
+  return undefined;
+}
+
+function stop(words) {
+  close();
+  clearInterval(poll);
+  poll = 0;
+  if (words) say("lost", words);
+}
+
+function close() {
+  source?.close();
+  source = null;
+  clearTimeout(lostTimer);
+}
+
+function open() {
+  close();
+  if (document.hidden || !signedIn) return;
+  source = new EventSource(address());
+  source.onopen = () => {
+    failures = 0;
+    clearTimeout(lostTimer);
+    clearInterval(poll);
+    poll = 0;
+    heardAt = Date.now();
+    say("on", "Live");
+  };
+  source.onmessage = (event) => take(JSON.parse(event.data));
+  source.onerror = () => {
+    failures += 1;
+    clearTimeout(lostTimer);
+    lostTimer = setTimeout(() => say("lost", `Reconnecting; state as of ${clock()}`), SAY_LOST_AFTER_MS);
+    if (source?.readyState === EventSource.CLOSED || failures >= 3) {
+      close();
+      if (!poll) { ask(); poll = setInterval(() => { if (!document.hidden) ask(); }, POLL_MS); }
+      // Now and then see whether a stream passes again.
+      setTimeout(() => { if (!source) open(); }, 30000);
+    }
+  };
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? stop() : open()));
+addEventListener("pagehide", close);
+addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+document.body.addEventListener("rows", (event) => (event.detail.ids ?? []).forEach((id) => take({ id: since || 0, subject: `vm:${id}`, topic: "changed" })));
+// Lists and parts that came in by htmx may want news of other objects.
+let known = signedIn ? new URL(address(), location).searchParams.get("subjects") : "";
+document.body.addEventListener("htmx:afterSettle", () => {
+  const now = new URL(address(), location).searchParams.get("subjects");
+  if (now !== known && source) { known = now; open(); }
+});
+open();

@@ -1,0 +1,44 @@
+// Replaces rows by id while what the person is doing with them stays: selection, focus, cursor, scroll.
+export function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return [...template.content.children].filter((element) => element.id);
+}
+
+const focusables = (element) => [...element.querySelectorAll("a[href], button, input, select, textarea, [tabindex]")];
+
+export function swap(fresh) {
+  const old = document.getElementById(fresh.id);
+  if (!old) return false;
+  // Somebody is typing in it: what they typed is worth more than news. The next change brings both.
+  if (old.querySelector("textarea:focus, input:not([type=checkbox]):focus, form.is-changed")) return false;
+  const hadFocus = old.contains(document.activeElement) ? focusables(old).indexOf(document.activeElement) : -1;
+  const box = old.querySelector("input[name=vm]");
+  const freshBox = fresh.querySelector("input[name=vm]");
+  if (box && freshBox) freshBox.checked = box.checked;
+  if (old.classList.contains("is-cursor")) fresh.classList.add("is-cursor");
+  old.replaceWith(fresh);
+  window.htmx.process(fresh);
+  if (hadFocus >= 0) focusables(fresh)[hadFocus]?.focus({ preventScroll: true });
+  document.dispatchEvent(new CustomEvent("kvweb:rows"));
+  return true;
+}
+
+export function fadeOut(id) {
+  const row = document.getElementById(id);
+  if (!row) return;
+  row.classList.add("is-going");
+  row.querySelectorAll("input").forEach((input) => { input.checked = false; });
+  setTimeout(() => { row.remove(); document.dispatchEvent(new CustomEvent("kvweb:rows")); }, 700);
+}
+
+// A row that htmx replaces (the answer to a button) keeps its selection too.
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, serverResponse, shouldSwap } = event.detail;
+  if (!shouldSwap || !target?.matches?.("[data-row]")) return;
+  event.detail.shouldSwap = false;
+  const fresh = parse(serverResponse);
+  if (!fresh.length) fadeOut(target.id);
+  target.removeAttribute("aria-busy");
+  fresh.forEach(swap);
+});

@@ -1,0 +1,248 @@
+"""How machines look on pages: badge, row and buttons, put together in Python so that templates stay plain and quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from kvweb.accounts.access import Person, allowed
+from kvweb.ui.badges import Badge, badge_of, markup
+from kvweb.ui.icons import icon
+from kvweb.ui.words import UNKNOWN, ago_words, size_words
+from networking.models import Network
+from providers.base import ConsoleKind, PowerState
+from vms.actions import RESUME, START, STOP, VmAction, offered
+from vms.choices import POWER_LOOK, Presence
+from vms.models import VirtualMachine
+
+CONSOLE_LABELS = {ConsoleKind.VNC: "Screen", ConsoleKind.SERIAL: "Serial console"}
+
+
+def clock_words(moment: datetime | None) -> str:
+    """The time of day, with the date when it was another day."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    return f"{local:%H:%M}" if local.date() == timezone.localdate() else f"{local:%-d %b, %H:%M}"
+
+
+@badge_of.register
+def vm_badge(vm: VirtualMachine) -> Badge:
+    """The one word for a machine's state.
+
+    | active job | presence        | provider    | shown                        |
+    |------------|-----------------|-------------|------------------------------|
+    | yes        | any             | any         | what the job does, percent   |
+    | no         | wanted          | any         | Not created                  |
+    | no         | missing         | any         | Missing since …              |
+    | no         | present         | disabled    | Not watched, last state      |
+    | no         | present         | unreachable | Unreachable since …          |
+    | no         | present         | reachable   | power                        |
+    """
+    job = vm.active_job
+    if job is not None:
+        return Badge(job.doing or "Working", "blue", "loader-2", is_busy=True, percent=job.percent, note=job.message)
+    if vm.presence == Presence.WANTED:
+        return Badge("Not created", "red", "alert-triangle")
+    if vm.presence == Presence.MISSING:
+        return Badge("Missing", "red", "help", note=f"not listed by the provider since {clock_words(vm.missing_since)}")
+    if vm.presence == Presence.DELETED:
+        return Badge("Deleted", "secondary", "trash")
+    word, colour, icon = POWER_LOOK.get(vm.power, POWER_LOOK[PowerState.UNKNOWN])
+    if not vm.provider.is_enabled:
+        return Badge("Provider disabled", "secondary", "ban", note=f"last known: {word}")
+    if not vm.provider.is_reachable:
+        since = clock_words(vm.provider.unreachable_since)
+        note = f"last known at {clock_words(vm.provider.seen_at) or 'an unknown time'}: {word}"
+        return Badge(f"Unreachable since {since}" if since else "Unreachable", "secondary", "cloud-off", note=note)
+    if vm.power in {PowerState.STARTING, PowerState.STOPPING}:
+        return Badge(word, "blue", "loader-2", is_busy=True)
+    return Badge(word, colour, icon)
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One action as a page shows it."""
+
+    name: str
+    label: str
+    icon: str
+    doing: str
+    address: str
+    #: The address asks first, in a dialog or on its own page.
+    asks: bool = False
+    is_destructive: bool = False
+    #: Why it cannot be done now; empty when it can.
+    reason: str = ""
+
+
+def action_address(uuid: UUID | str, action: VmAction) -> str:
+    return f"/vms/{uuid}/{'do' if action.confirm == 'none' else 'ask'}/{action.name}"
+
+
+def _button(vm: VirtualMachine, action: VmAction, reason: str = "") -> Button:
+    return Button(
+        name=action.name,
+        label=action.label,
+        icon=action.icon,
+        doing=action.doing,
+        address=action_address(vm.uuid, action),
+        asks=action.confirm != "none",
+        is_destructive=action.is_destructive,
+        reason=reason,
+    )
+
+
+def buttons(vm: VirtualMachine, user: Person) -> list[Button]:
+    """All that is offered, greyed ones with their reason."""
+    return [_button(vm, action, check.reason) for action, check in offered(vm, user)]
+
+
+#: Buttons that stand in the open where they apply; the rest is in the menu behind them.
+IN_THE_OPEN = ("start", "resume", "stop", "restart")
+
+
+def split_buttons(vm: VirtualMachine, user: Person) -> tuple[list[Button], list[Button]]:
+    """Buttons for the header: those of the moment in the open, everything else in a menu."""
+    found = buttons(vm, user)
+    front = [button for button in found if button.name in IN_THE_OPEN and not button.reason]
+    if not front:
+        front = [button for button in found if button.name == "start"]
+    return front, [button for button in found if button not in front]
+
+
+def console_links(vm: VirtualMachine, user: Person) -> list[dict[str, str]]:
+    """Consoles that this person may open, with their page; empty while the machine is off."""
+    if not allowed(user, "vm.console", vm) or vm.presence != Presence.PRESENT:
+        return []
+    found = []
+    for kind, label in CONSOLE_LABELS.items():
+        if vm.has_console(kind):
+            try:
+                address = reverse("vms:console", args=[vm.uuid, kind.value])
+            except NoReverseMatch:
+                continue
+            found.append({"kind": kind.value, "label": label, "address": address})
+    return found
+
+
+def why_no_console(vm: VirtualMachine, user: Person) -> str:
+    """The sentence in the place of a console; empty when there is one to open."""
+    if vm.presence != Presence.PRESENT:
+        return "The machine does not exist at its provider, so it has no console."
+    if not allowed(user, "vm.console", vm):
+        return "Your role in this project may not open consoles."
+    if vm.can.consoles is None:
+        return f"“{vm.provider.name}” offers no consoles."
+    if not vm.provider.is_reachable:
+        return f"“{vm.provider.name}” cannot be reached at the moment."
+    if vm.is_off:
+        return "The machine is off. Its console opens when it runs."
+    if not any(vm.has_console(kind) for kind in ConsoleKind):
+        return "This machine was made without a screen or a serial port."
+    return ""
+
+
+def _quick(vm: VirtualMachine, user: Person) -> Button | None:
+    """The one power button of a row: what a person most likely wants next; nothing when it may not be done."""
+    action = START if vm.is_off else RESUME if vm.is_paused else STOP
+    return _button(vm, action) if action.check(vm, user).is_allowed else None
+
+
+def _main_address(vm: VirtualMachine) -> tuple[str, int]:
+    """The address to show, an IPv4 one where there is one, and how many more there are."""
+    found = vm.address_list
+    first = next((address for address in found if ":" not in address), found[0] if found else "")
+    return first, max(0, len(found) - 1)
+
+
+def row(vm: VirtualMachine, user: Person) -> dict[str, Any]:
+    """Everything `_row.html` shows, as a dict: the template engine reads those quickest."""
+    address, more = _main_address(vm)
+    console = ""
+    if vm.is_running and vm.active_job is None and vm.provider.is_reachable and allowed(user, "vm.console", vm):
+        console = next((kind.value for kind in CONSOLE_LABELS if vm.has_console(kind)), "")
+    quick = _quick(vm, user)
+    return {
+        "uuid": str(vm.uuid),
+        "name": vm.name,
+        "badge": markup(vm_badge(vm)),
+        "problem": vm.problem,
+        "address": address,
+        "more_addresses": more,
+        "all_addresses": vm.addresses if more else "",
+        "vcpus": vm.vcpus or UNKNOWN,
+        "memory": size_words(vm.memory_mib),
+        "disk": size_words(vm.disk_gib * 1024),
+        "provider": vm.provider.name,
+        "is_reachable": vm.provider.is_reachable,
+        "project": vm.project.name,
+        "created": vm.created_at.isoformat(timespec="seconds"),
+        "age": ago_words(vm.created_at),
+        "console": f"/vms/{vm.uuid}/console/{console}" if console else "",
+        "quick": quick,
+        "quick_icon": icon(quick.icon) if quick else "",
+    }
+
+
+def rows(vms: list[VirtualMachine], user: Person) -> list[dict[str, Any]]:
+    return [row(vm, user) for vm in vms]
+
+
+def row_icons() -> dict[str, str]:
+    """Icons that every row repeats, looked up once for all of them."""
+    return {"console": icon("device-desktop"), "more": icon("dots-vertical")}
+
+
+# -- the machine's own page --------------------------------------------------------------------------------------------
+
+SOURCES = {
+    "lease": "from the network's DHCP lease",
+    "agent": "told by the guest agent",
+    "arp": "seen on the network",
+    "provider": "told by the provider",
+}
+
+
+def ssh_command(vm: VirtualMachine) -> str:
+    """How to sign in with ssh; empty while the machine has no address."""
+    address, _ = _main_address(vm)
+    if not address:
+        return ""
+    user = vm.image.default_user if vm.image and vm.image.default_user else ""
+    return f"ssh {user}@{address}" if user else f"ssh {address}"
+
+
+def address_facts(vm: VirtualMachine) -> list[dict[str, str]]:
+    """Each address with where it was read."""
+    return [
+        {"address": address, "source": SOURCES.get(nic.get("addresses_source", ""), "")}
+        for nic in vm.nics or []
+        for address in nic.get("addresses") or []
+    ] or [{"address": address, "source": ""} for address in vm.address_list]
+
+
+def nics(vm: VirtualMachine) -> list[dict[str, Any]]:
+    """The network cards, each with its network's name instead of the provider's identifier."""
+    names = dict(Network.objects.filter(provider_id=vm.provider_id).values_list("external_id", "name"))
+    return [{**nic, "network_name": names.get(nic.get("network", ""), nic.get("network", ""))} for nic in vm.nics or []]
+
+
+def snapshots(vm: VirtualMachine) -> list[dict[str, Any]]:
+    """Newest first, with times as times."""
+    found = [
+        {**shot, "created_at": datetime.fromisoformat(shot["created_at"]) if shot.get("created_at") else None}
+        for shot in vm.snapshots or []
+    ]
+    return sorted(found, key=lambda shot: str(shot["created_at"] or ""), reverse=True)
+
+
+def tab_count(vm: VirtualMachine, tab: str) -> int | None:
+    """The small number beside a tab; None where there is nothing to count or it was not read yet."""
+    listed: list[object] | None = {"disks": vm.disks, "networks": vm.nics, "snapshots": vm.snapshots}.get(tab)
+    return len(listed) if listed else None

@@ -1,0 +1,479 @@
+"""Pages of machines: list, rows, one machine, and the buttons."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from kvweb.accounts.access import allowed, projects_with, roles_of, within
+from kvweb.accounts.actions import ActionRefused
+from kvweb.accounts.models import Project, User
+from kvweb.jobs import services as jobs
+from kvweb.jobs.models import Job
+from kvweb.ui.htmx import is_htmx, target, toast, trigger
+from kvweb.ui.words import number_words
+from vms import history, listing, looks, services
+from vms.actions import ACTIONS, VmAction
+from vms.choices import Presence
+from vms.models import VirtualMachine
+from vms.selectors import STATES, visible_to, with_jobs
+
+TABS = ("overview", "console", "disks", "networks", "snapshots", "history")
+#: More rows than a page has are not asked for at once.
+MOST_ROWS = 200
+LONGEST_DESCRIPTION = 4000
+
+
+def user_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 - every page here asks for a signed-in person
+    return request.user
+
+
+def _found(request: HttpRequest, uuid: UUID) -> VirtualMachine:
+    """The machine with its active job; 404 for one that does not exist and for a stranger's alike."""
+    vms = with_jobs(visible_to(user_of(request)).select_related("image", "created_by").filter(uuid=uuid))
+    if not vms:
+        raise Http404("There is no such machine.")
+    return vms[0]
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isdigit() and len(text) < 9 else default
+
+
+# -- the list ----------------------------------------------------------------------------------------------------------
+
+
+def _create_address() -> str:
+    try:
+        return reverse("vms:create")
+    except NoReverseMatch:
+        return ""
+
+
+@require_GET
+def vm_list(request: HttpRequest) -> HttpResponse:
+    """The list; htmx gets the part below the search field."""
+    user = user_of(request)
+    query = request.GET
+    page = listing.page(
+        user,
+        listing.filters_from(query),
+        number=_number(query.get("page", ""), 1),
+        size=_number(query.get("per", ""), 50),
+    )
+    several_projects = _shows_projects(user)
+    chips = [
+        {"state": state, "label": label, "count": page.counts[state], "is_alarm": state in {"problem", "unreachable"}}
+        for state, label in [("", "All"), *((state, label) for state, (label, _) in STATES.items())]
+        if page.counts[state] or state in {"", "running", "off", page.filters.state}
+    ]
+    context = {
+        "page": page,
+        "rows": looks.rows(page.vms, user),
+        "icons": looks.row_icons(),
+        "chips": chips,
+        "columns": _columns(page.filters.sort, several_projects=several_projects),
+        "several_projects": several_projects,
+        "several_providers": page.known_providers > 1 or bool(page.filters.provider or page.filters.text),
+        "sizes": listing.PAGE_SIZES,
+        "bulk_actions": [action for action in ACTIONS.values() if action.in_bulk],
+        "create_address": _create_address(),
+        "may_create": user.is_superuser or projects_with(user, "vm.create").exists() if not page.total else True,
+    }
+    request.active_jobs = page.active_jobs  # type: ignore[attr-defined]
+    template = "vms/_results.html" if is_htmx(request) and target(request) == "results" else "vms/list.html"
+    response = render(request, template, context)
+    response.headers["Vary"] = "HX-Request, HX-Target"
+    return response
+
+
+#: Head of the table: label, sort order, and the class of its cells.
+COLUMNS = (
+    ("Name", "name", ""),
+    ("State", "state", ""),
+    ("Address", "", ""),
+    ("CPU", "cpu", "number"),
+    ("Memory", "memory", "number"),
+    ("Disk", "", "number wide-only"),
+    ("Provider", "provider", ""),
+    ("Project", "project", "wide-only"),
+    ("Created", "created", "wide-only"),
+)
+
+
+def _columns(sorted_by: str, *, several_projects: bool) -> list[dict[str, str]]:
+    """The columns with what a press on their heads leads to: ascending first, then the other way round."""
+    found = []
+    for label, sort, css in COLUMNS:
+        if sort == "project" and not several_projects:
+            continue
+        order = {sort: "ascending", f"-{sort}": "descending"}.get(sorted_by, "") if sort else ""
+        found.append(
+            {
+                "label": label,
+                "sort": sort,
+                "css": css,
+                "order": order,
+                "next": f"-{sort}" if order == "ascending" else sort,
+                "icon": {"ascending": "arrow-up", "descending": "arrow-down"}.get(order, "arrows-sort"),
+            }
+        )
+    return found
+
+
+@require_GET
+def rows(request: HttpRequest) -> HttpResponse:
+    """Rows of these machines, for news; those that are gone are simply not among them."""
+    user = user_of(request)
+    uuids = []
+    for text in request.GET.get("ids", "").split(",")[:MOST_ROWS]:
+        try:
+            uuids.append(UUID(text))
+        except ValueError:
+            continue
+    found = looks.rows(listing.some(user, uuids), user)
+    return render(request, "vms/_rows.html", {"rows": found, "icons": looks.row_icons(), "several_projects": _shows_projects(user)})
+
+
+def _shows_projects(user: User) -> bool:
+    """Whether lists have the column of projects: a person of one project needs none."""
+    return user.is_superuser or len(roles_of(user)) > 1
+
+
+@require_GET
+def menu(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """What may be done to one machine, fetched when its menu is opened."""
+    vm = _found(request, uuid)
+    user = user_of(request)
+    consoles = looks.console_links(vm, user) if vm.is_running or vm.is_paused else []
+    return render(request, "vms/_menu.html", {"vm": vm, "buttons": looks.buttons(vm, user), "consoles": consoles})
+
+
+# -- buttons -----------------------------------------------------------------------------------------------------------
+
+
+def _action(name: str) -> VmAction:
+    try:
+        return ACTIONS[name]
+    except KeyError:
+        raise Http404("There is no such action.") from None
+
+
+@require_GET
+def ask(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
+    """The question before an action: in a dialog, or as a page of its own where there are no scripts."""
+    vm, chosen = _found(request, uuid), _action(action)
+    check = chosen.check(vm, user_of(request))
+    context = {
+        "vm": vm,
+        "action": chosen,
+        "question": chosen.question.format(name=vm.name),
+        "address": reverse("vms:do", args=[vm.uuid, chosen.name]),
+        "reason": "You may not do this here." if check.is_hidden else check.reason,
+    }
+    return render(request, "vms/_ask.html" if is_htmx(request) else "vms/ask.html", context)
+
+
+def _is_confirmed(request: HttpRequest, action: VmAction, vm: VirtualMachine) -> bool:
+    if action.confirm == "type":
+        return request.POST.get("typed", "").strip() == vm.name
+    return action.confirm == "none" or bool(request.POST.get("confirmed"))
+
+
+def _as_it_is_now(request: HttpRequest, uuid: UUID, status: int = 200) -> HttpResponse:
+    """The part of the page that shows this machine: its row or its header; empty when it is gone."""
+    user = user_of(request)
+    if target(request).startswith("header-"):
+        vms = with_jobs(visible_to(user).select_related("image", "created_by").filter(uuid=uuid))
+        if not vms:
+            response = HttpResponse(status=200)
+            response.headers["HX-Redirect"] = reverse("vms:list")
+            return response
+        return render(request, "vms/_header.html", _header_context(request, vms[0]), status=status)
+    found = looks.rows(listing.some(user, [uuid]), user)
+    context = {"rows": found, "icons": looks.row_icons(), "several_projects": _shows_projects(user)}
+    return render(request, "vms/_rows.html", context, status=status)
+
+
+@require_POST
+def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
+    """Do it, wait a moment for its end, and answer with the machine as it is then."""
+    vm, chosen = _found(request, uuid), _action(action)
+    if not _is_confirmed(request, chosen, vm):
+        if is_htmx(request):
+            response = _as_it_is_now(request, uuid, status=409)
+            toast(response, f"Nothing was done: type “{vm.name}” exactly to confirm.", "warning")
+            return response
+        return redirect("vms:ask", uuid=vm.uuid, action=chosen.name)
+    try:
+        outcome = chosen.perform(vm, user_of(request))
+    except ActionRefused as refusal:
+        return _refused(request, vm, refusal)
+    job = jobs.wait(outcome) if isinstance(outcome, Job) else None
+    if not is_htmx(request):
+        _tell(request, vm, chosen, job)
+        is_there = visible_to(user_of(request)).filter(uuid=uuid).exists()
+        return redirect("vms:detail", uuid=uuid) if is_there else redirect("vms:list")
+    if target(request).startswith("header-") and not visible_to(user_of(request)).filter(uuid=uuid).exists():
+        _tell(request, vm, chosen, job)
+    response = _as_it_is_now(request, uuid)
+    if job is not None and job.has_failed:
+        toast(response, f"{chosen.label} “{vm.name}”: {job.reason}", "error")
+    return response
+
+
+def _tell(request: HttpRequest, vm: VirtualMachine, action: VmAction, job: Job | None) -> None:
+    if job is None or not job.is_active:
+        if job is not None and job.has_failed:
+            messages.error(request, f"{action.label} “{vm.name}”: {job.reason}")
+        else:
+            messages.success(request, f"{action.label} “{vm.name}”: done.")
+    else:
+        messages.info(request, f"{action.doing} “{vm.name}”.")
+
+
+def _refused(request: HttpRequest, vm: VirtualMachine, refusal: ActionRefused) -> HttpResponse:
+    """The reason as a sentence, and the machine as it is: it may have changed since the page was made."""
+    if not is_htmx(request):
+        messages.error(request, f"“{vm.name}”: {refusal.reason}")
+        return redirect("vms:detail", uuid=vm.uuid)
+    response = _as_it_is_now(request, vm.uuid, status=403 if refusal.forbidden else 409)
+    toast(response, f"“{vm.name}”: {refusal.reason}", "warning")
+    return response
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+def bulk(request: HttpRequest) -> HttpResponse:
+    """One action on the chosen machines; what cannot be done is skipped with its reason."""
+    chosen = _action(request.POST.get("action", ""))
+    if not chosen.in_bulk:
+        raise Http404("This is not done to many machines at once.")
+    user = user_of(request)
+    uuids = [text for text in request.POST.getlist("vm")[:MOST_ROWS] if len(text) in {32, 36}]
+    vms = listing.some(user, _valid(uuids))
+    if not vms:
+        return _bulk_answer(request, "Select some machines first.", [], [], "warning")
+    if chosen.confirm != "none" and not _bulk_is_confirmed(request, chosen, vms):
+        return _bulk_question(request, chosen, vms)
+    done: list[VirtualMachine] = []
+    skipped: list[tuple[VirtualMachine, str]] = []
+    for vm in vms:
+        try:
+            chosen.perform(vm, user)
+            done.append(vm)
+        except ActionRefused as refusal:
+            skipped.append((vm, refusal.reason))
+    return _bulk_answer(request, _bulk_sentence(chosen, done, skipped), vms, skipped, "success" if done else "warning")
+
+
+def _valid(texts: list[str]) -> list[UUID]:
+    found = []
+    for text in texts:
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            continue
+    return found
+
+
+def _must_type(action: VmAction, vms: list[VirtualMachine]) -> str:
+    """What has to be typed before it is done: one machine's name, or how many they are."""
+    if action.confirm != "type":
+        return ""
+    return vms[0].name if len(vms) == 1 else str(len(vms))
+
+
+def _bulk_is_confirmed(request: HttpRequest, action: VmAction, vms: list[VirtualMachine]) -> bool:
+    must_type = _must_type(action, vms)
+    if must_type:
+        return request.POST.get("typed", "").strip() == must_type
+    return bool(request.POST.get("confirmed"))
+
+
+def _bulk_question(request: HttpRequest, action: VmAction, vms: list[VirtualMachine]) -> HttpResponse:
+    user = user_of(request)
+    words: dict[str, int] = {}
+    for vm in vms:
+        word = looks.vm_badge(vm).word.lower()
+        words[word] = words.get(word, 0) + 1
+    context = {
+        "action": action,
+        "vms": vms,
+        "count": number_words(len(vms), "machine"),
+        "by_state": ", ".join(f"{count} {word}" for word, count in sorted(words.items(), key=lambda item: -item[1])),
+        "must_type": _must_type(action, vms),
+        "skipped": sum(not action.check(vm, user).is_allowed for vm in vms),
+    }
+    return render(request, "vms/_bulk_ask.html" if is_htmx(request) else "vms/bulk_ask.html", context)
+
+
+def _bulk_sentence(action: VmAction, done: list[VirtualMachine], skipped: list[tuple[VirtualMachine, str]]) -> str:
+    """ "Starting 3 machines. 1 was skipped: It is running already." """
+    parts = [f"{action.doing} {number_words(len(done), 'machine')}."] if done else []
+    if skipped:
+        reasons = list(dict.fromkeys(reason for _, reason in skipped))
+        were = "1 was" if len(skipped) == 1 else f"{len(skipped)} were"
+        parts.append(f"{were} skipped: {reasons[0]}" if len(reasons) == 1 else f"{were} skipped.")
+    return " ".join(parts)
+
+
+def _bulk_answer(
+    request: HttpRequest,
+    sentence: str,
+    vms: list[VirtualMachine],
+    skipped: list[tuple[VirtualMachine, str]],
+    level: str,
+) -> HttpResponse:
+    details = [f"{vm.name}: {reason}" for vm, reason in skipped]
+    if not is_htmx(request):
+        add = messages.warning if level == "warning" else messages.success
+        add(request, " ".join([sentence, *(details if len({reason for _, reason in skipped}) > 1 else [])]))
+        return redirect("vms:list")
+    response = HttpResponse(status=204)
+    toast(response, sentence, "warning" if level == "warning" else "success", details)
+    trigger(response, rows={"ids": [str(vm.uuid) for vm in vms]})
+    return response
+
+
+# -- one machine -------------------------------------------------------------------------------------------------------
+
+
+def _header_context(request: HttpRequest, vm: VirtualMachine) -> dict[str, Any]:
+    user = user_of(request)
+    front, behind = looks.split_buttons(vm, user)
+    again = ""
+    if vm.presence == Presence.WANTED and vm.problem_job and _create_address():
+        again = f"{_create_address()}?again={vm.problem_job}"
+    return {
+        "vm": vm,
+        "badge": looks.vm_badge(vm),
+        "front_buttons": front,
+        "menu_buttons": behind,
+        "consoles": looks.console_links(vm, user) if vm.is_running or vm.is_paused else [],
+        "again_address": again,
+        "may_change": allowed(user, "vm.change", vm),
+        "may_delete": allowed(user, "vm.delete", vm),
+    }
+
+
+def _tab_context(request: HttpRequest, vm: VirtualMachine, tab: str) -> dict[str, Any]:
+    user = user_of(request)
+    context: dict[str, Any] = {"vm": vm, "tab": tab, "part_template": f"vms/_{tab}.html"}
+    if tab == "overview":
+        context.update(
+            may_change=allowed(user, "vm.change", vm),
+            may_assign=allowed(user, "vm.assign"),
+            projects=Project.objects.exclude(pk=vm.project_id) if allowed(user, "vm.assign") else [],
+            ssh_command=looks.ssh_command(vm),
+            addresses=looks.address_facts(vm),
+        )
+    elif tab == "console":
+        context.update(
+            consoles=looks.console_links(vm, user),
+            reason=looks.why_no_console(vm, user),
+            start=next((button for button in looks.buttons(vm, user) if button.name in {"start", "resume"}), None),
+        )
+    elif tab == "history":
+        context["entries"] = history.of(vm)
+    elif tab == "networks":
+        context["nics"] = looks.nics(vm)
+    elif tab == "snapshots":
+        context.update(snapshots=looks.snapshots(vm), can_snapshot=vm.can.snapshots is not None)
+    return context
+
+
+@require_GET
+def detail(request: HttpRequest, uuid: UUID, tab: str = "overview") -> HttpResponse:
+    vm = _found(request, uuid)
+    tabs = [
+        {"name": name, "label": name.capitalize(), "count": looks.tab_count(vm, name), "is_current": name == tab}
+        for name in TABS
+    ]
+    for item in tabs:
+        address = "vms:detail" if item["name"] == "overview" else f"vms:{item['name']}"
+        item["address"] = reverse(address, args=[vm.uuid])
+    context = {**_header_context(request, vm), **_tab_context(request, vm, tab), "tabs": tabs}
+    return render(request, "vms/detail.html", context)
+
+
+@require_GET
+def header(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The head of the page anew, for news; a machine that was deleted meanwhile says so."""
+    user = user_of(request)
+    vms = with_jobs(visible_to(user).filter(uuid=uuid))
+    if vms:
+        return render(request, "vms/_header.html", _header_context(request, vms[0]))
+    gone = VirtualMachine.objects.filter(within(user, "vm.view"), uuid=uuid, presence=Presence.DELETED).first()
+    if gone is None:
+        raise Http404("There is no such machine.")
+    return render(request, "vms/_gone.html", {"vm": gone})
+
+
+@require_GET
+def part(request: HttpRequest, uuid: UUID, tab: str) -> HttpResponse:
+    """What stands below the tabs anew, for news."""
+    if tab not in TABS:
+        raise Http404("There is no such part.")
+    return render(request, "vms/_part.html", _tab_context(request, _found(request, uuid), tab))
+
+
+@require_POST
+def describe(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Keep a note about the machine; text that is refused stays in the field."""
+    vm = _found(request, uuid)
+    user = user_of(request)
+    text = request.POST.get("description", "").replace("\r\n", "\n").strip()
+    reason = ""
+    if not allowed(user, "vm.change", vm):
+        reason = "Your role in this project may not change the description."
+    elif len(text) > LONGEST_DESCRIPTION:
+        reason = f"It is too long by {len(text) - LONGEST_DESCRIPTION} characters."
+    else:
+        services.set_description(vm, description=text, user=user)
+    if not is_htmx(request) and not reason:
+        messages.success(request, "The description is saved.")
+        return redirect("vms:detail", uuid=uuid)
+    context = {"vm": vm, "may_change": True, "typed": text, "error": reason, "is_open": bool(reason)}
+    if not is_htmx(request):
+        context = {**_header_context(request, vm), **_tab_context(request, vm, "overview"), **context, "tabs": []}
+        return render(request, "vms/detail.html", context, status=422)
+    response = render(request, "vms/_description.html", context, status=422 if reason else 200)
+    if not reason:
+        toast(response, "The description is saved.")
+    return response
+
+
+@require_POST
+def dismiss_problem(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Take the note of a failure away; the machine itself stays."""
+    vm = _found(request, uuid)
+    if not allowed(user_of(request), "vm.operate", vm):
+        return _refused(request, vm, ActionRefused("You may not do this here.", forbidden=True))
+    services.dismiss_problem(vm, user=user_of(request))
+    return _as_it_is_now(request, uuid) if is_htmx(request) else redirect("vms:detail", uuid=uuid)
+
+
+@require_POST
+def assign(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Hand the machine to another project; administrators only."""
+    vm = _found(request, uuid)
+    user = user_of(request)
+    project = Project.objects.filter(uuid__in=_valid([request.POST.get("project", "")])).first()
+    if not allowed(user, "vm.assign"):
+        messages.error(request, "Only administrators hand machines to other projects.")
+    elif project is None:
+        messages.error(request, "Choose a project.")
+    else:
+        services.assign(vm, project=project, user=user)
+        messages.success(request, f"“{vm.name}” belongs to “{project.name}” now.")
+    return redirect("vms:detail", uuid=uuid)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from django.utils import timezone
 from kvweb.accounts.services import unassigned_project
 from kvweb.events.services import News, publish_many
 from providers.base import DiskDevice, PowerState, VmRecord
+from providers.inventory import write_columns
 from providers.models import Provider
 from vms.choices import Presence
 from vms.models import VirtualMachine
@@ -50,7 +52,13 @@ def _plain(items: Iterable[Any] | None) -> list[dict[str, Any]] | None:
     """Records as JSON-safe dicts; None ("not read") stays None."""
     if items is None:
         return None
-    return [{key: _jsonable(value) for key, value in asdict(item).items()} for item in items]
+    return [{name: _jsonable(getattr(item, name)) for name in _names(type(item))} for item in items]
+
+
+@cache
+def _names(record: Hashable) -> tuple[str, ...]:
+    """Field names of a record's class, looked up once: `dataclasses.asdict` would copy every value in depth."""
+    return tuple(field.name for field in fields(cast("type[Any]", record)))
 
 
 def _jsonable(value: Any) -> Any:
@@ -121,7 +129,7 @@ def fingerprint_of(provider: Provider, record: VmRecord) -> str:
     """A short text that is equal for equal records, also in another process."""
     key = (provider.pk, record.external_id)
     known = _fingerprints.get(key)
-    if known is not None and known[0] == record:
+    if known is not None and (known[0] is record or known[0] == record):
         return known[1]
     told = json.dumps(values_of(record), sort_keys=True, default=str).encode()
     fingerprint = blake2b(told, digest_size=16).hexdigest()
@@ -136,29 +144,29 @@ class _Known:
     pk: int
     fingerprint: str
     presence: str
-    told_at: datetime | None
-
-    def is_newer_than(self, moment: datetime) -> bool:
-        return self.told_at is not None and self.told_at > moment
 
 
-def _known_rows(provider: Provider, records: Sequence[VmRecord], *, is_complete: bool) -> dict[str, _Known]:
-    """The provider's rows by external id and by uuid; only those that are told of unless the records are complete."""
+def _known_rows(provider: Provider, external_ids: Iterable[str] | None) -> dict[str, _Known]:
+    """The provider's machines by external id; None for all of them. Four narrow columns, because this is read often."""
+    rows = VirtualMachine.objects.filter(provider=provider).exclude(presence=Presence.DELETED).order_by()
+    rows = rows.exclude(external_id="") if external_ids is None else rows.filter(external_id__in=external_ids)
+    columns = rows.values_list("external_id", "pk", "fingerprint", "presence")
+    return {external_id: _Known(pk, fingerprint, presence) for external_id, pk, fingerprint, presence in columns}
+
+
+def _recognised(provider: Provider, records: list[VmRecord]) -> dict[str, int]:
+    """Of records without a known row: external id → pk of the row that waits for it, or that was deleted with it."""
+    if not records:
+        return {}
+    uuids = {record.portal_uuid: record.external_id for record in records if is_uuid(record.portal_uuid)}
+    external_ids = [record.external_id for record in records]
     rows = VirtualMachine.objects.filter(provider=provider).order_by()
-    if is_complete:
-        # Deleted rows are history and many; those of the last hour may still be told of by an answer that is older.
-        rows = rows.exclude(presence=Presence.DELETED, told_at__lt=timezone.now() - timedelta(hours=1))
-    else:
-        uuids = [record.portal_uuid for record in records if is_uuid(record.portal_uuid)]
-        rows = rows.filter(Q(external_id__in=[record.external_id for record in records]) | Q(uuid__in=uuids))
-    known: dict[str, _Known] = {}
-    columns = ("pk", "external_id", "uuid", "fingerprint", "presence", "told_at")
-    for pk, external_id, uuid, fingerprint, presence, told_at in rows.values_list(*columns):
-        row = _Known(pk, fingerprint, presence, told_at)
-        known[str(uuid)] = row
-        if external_id:
-            known[external_id] = row
-    return known
+    found: dict[str, int] = {}
+    for pk, external_id, uuid in rows.filter(Q(external_id__in=external_ids) | Q(uuid__in=list(uuids))).values_list(
+        "pk", "external_id", "uuid"
+    ):
+        found[uuids.get(str(uuid)) or external_id] = pk
+    return found
 
 
 def is_uuid(text: str) -> bool:
@@ -181,30 +189,26 @@ def apply(
     say so. Unknown machines go to the unassigned project.
     """
     asked_at = asked_at or timezone.now()
-    known = _known_rows(provider, records, is_complete=is_complete)
+    known = _known_rows(provider, None if is_complete else [record.external_id for record in records])
     differing: dict[int, VmRecord] = {}
     unknown: list[VmRecord] = []
     seen: set[int] = set()
     for record in records:
-        row = known.get(record.external_id) or known.get(record.portal_uuid)
+        row = known.get(record.external_id)
         if row is None:
             unknown.append(record)
             continue
         seen.add(row.pk)
-        if row.is_newer_than(asked_at):
-            continue
         if row.fingerprint != fingerprint_of(provider, record) or row.presence != Presence.PRESENT:
             differing[row.pk] = record
+    recognised = _recognised(provider, unknown)
+    differing.update({recognised[record.external_id]: record for record in unknown if record.external_id in recognised})
     changed = _write(provider, differing, asked_at)
-    created = [_adopt(provider, record, asked_at) for record in unknown]
+    created = [_adopt(provider, record, asked_at) for record in unknown if record.external_id not in recognised]
     VirtualMachine.objects.bulk_create(created)
     if is_complete:
-        unseen = {
-            row.pk
-            for row in known.values()
-            if row.pk not in seen and row.presence == Presence.PRESENT and not row.is_newer_than(asked_at)
-        }
-        changed.extend(_mark_missing(unseen))
+        unseen = {row.pk for row in known.values() if row.pk not in seen and row.presence == Presence.PRESENT}
+        changed.extend(_mark_missing(unseen, asked_at))
     publish_many(
         [
             *(News(row.subject, row.project_id, "created") for row in created),
@@ -215,25 +219,31 @@ def apply(
 
 
 def _write(provider: Provider, differing: dict[int, VmRecord], asked_at: datetime) -> list[VirtualMachine]:
-    """Load the rows whose record is another than last time, write the columns that differ, return those that did."""
+    """Load the rows whose record is another than last time, write what differs, return those that a page shows anew."""
     if not differing:
         return []
     changed: list[VirtualMachine] = []
     touched: list[VirtualMachine] = []
-    for row in VirtualMachine.objects.filter(pk__in=differing).defer("description"):
+    rows = VirtualMachine.objects.filter(pk__in=differing).defer("description")
+    for row in rows:
+        if row.told_at is not None and row.told_at > asked_at:
+            continue
         if _update(row, differing[row.pk]):
             changed.append(row)
         row.fingerprint, row.told_at = fingerprint_of(provider, differing[row.pk]), asked_at
         touched.append(row)
-    VirtualMachine.objects.bulk_update(touched, COLUMNS, batch_size=100)
+    write_columns(touched, COLUMNS)
     return changed
 
 
-def _mark_missing(pks: set[int]) -> list[VirtualMachine]:
+def _mark_missing(pks: set[int], asked_at: datetime) -> list[VirtualMachine]:
+    """Rows that a complete answer did not tell of, unless they were written from a later one."""
     if not pks:
         return []
-    VirtualMachine.objects.filter(pk__in=pks).update(presence=Presence.MISSING, missing_since=timezone.now())
-    return list(VirtualMachine.objects.filter(pk__in=pks).only("pk", "uuid", "project_id"))
+    gone = VirtualMachine.objects.filter(pk__in=pks).exclude(told_at__gt=asked_at)
+    listed = list(gone.only("pk", "uuid", "project_id"))
+    gone.update(presence=Presence.MISSING, missing_since=timezone.now())
+    return listed
 
 
 def _adopt(provider: Provider, record: VmRecord, asked_at: datetime) -> VirtualMachine:

@@ -1,0 +1,166 @@
+"""A whole portal for tests: what `make up` starts, in a home and on a port of its own, and a browser to look at it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+ROOT = Path(__file__).parents[2]
+GUEST = ROOT / "var" / "guest" / "kvweb-guest.qcow2"
+URI = "qemu:///system"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(what: Callable[[], Any], *, timeout_s: float, said: str, every_s: float = 0.2) -> Any:
+    """Ask until the answer is true; fails with a sentence when it does not come in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{said} did not happen within {timeout_s:g} s")
+        time.sleep(every_s)
+
+
+class Portal:
+    """One running portal. `home` holds its state, `url` its address."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.password = ""
+        self._variables = variables
+        self._output = home / "output.log"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout_s: float = 180.0) -> None:
+        guest = self.home / "guest"
+        guest.mkdir(parents=True, exist_ok=True)
+        for name in (GUEST.name, f"{GUEST.name}.json"):
+            if (GUEST.parent / name).exists() and not (guest / name).exists():
+                shutil.copy2(GUEST.parent / name, guest / name)
+        variables = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("KVWEB_")},
+            "KVWEB_ENV": "development",
+            "KVWEB_HOME": str(self.home),
+            "KVWEB_PORT": str(self.port),
+            **self._variables,
+        }
+        with self._output.open("ab") as output:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "tools.up"],
+                cwd=ROOT,
+                env=variables,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        until(self._is_up, timeout_s=timeout_s, said="The start of the portal")
+        if found := re.search(r"with the password (\S+)", self.output):
+            self.password = found[1]
+
+    def _is_up(self) -> bool:
+        assert self._child is not None
+        assert self._child.poll() is None, f"The portal ended by itself:\n{self.output[-3000:]}"
+        return "kvweb is at" in self.output
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text(errors="replace") if self._output.exists() else ""
+
+    def stop(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM)
+            try:
+                self._child.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._child.pid, signal.SIGKILL)
+                self._child.wait()
+
+    def process(self, name: str) -> int:
+        """The id of one of its processes."""
+        state = json.loads((self.home / "run" / "up.json").read_text())
+        pid: int = state["processes"][name]
+        return pid
+
+    def log(self, name: str) -> str:
+        return (self.home / "log" / f"{name}.log").read_text(errors="replace")
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the portal's database says, read beside it."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.home / 'kvweb.sqlite3'}?mode=ro", uri=True)) as database:
+            return database.execute(sql, values).fetchall()
+
+    def manage(self, code: str) -> str:
+        """Run a few lines inside the portal's Django and return what they print."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", "shell", "-v", "0", "-c", code],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "KVWEB_ENV": "development",
+                "KVWEB_HOME": str(self.home),
+                "KVWEB_REDIS_URL": f"unix://{self.home / 'run' / 'redis.sock'}",
+                **self._variables,
+            },
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def what_libvirt_had() -> Iterator[libvirt.virConnect]:
+    """Let everything go afterwards that was not there before: domains, volumes, networks, pools of our name."""
+    connection = libvirt.open(URI)
+    volumes_before = set(volumes(connection))
+    pools_before = {pool.name() for pool in connection.listAllStoragePools()}
+    try:
+        yield connection
+    finally:
+        for domain in connection.listAllDomains():
+            if domain.name().startswith("kvweb-test-"):
+                if domain.isActive():
+                    domain.destroy()
+                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+        for path in set(volumes(connection)) - volumes_before:
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.storageVolLookupByPath(path).delete()
+        for pool in connection.listAllStoragePools():
+            if pool.name() not in pools_before and pool.name().startswith("kvweb-test-"):
+                if pool.isActive():
+                    pool.destroy()
+                pool.undefine()
+        connection.close()
+
+
+def volumes(connection: libvirt.virConnect) -> list[str]:
+    """Paths of all volumes of all pools, read anew from the disk."""
+    found = []
+    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+        pool.refresh()
+        found += [volume.path() for volume in pool.listAllVolumes()]
+    return found

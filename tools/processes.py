@@ -133,8 +133,9 @@ class _Kept:
             if failures > 1 and not was_ready:
                 self.is_hopeless.set()
             pause = _BACKOFF[min(failures, len(_BACKOFF)) - 1]
+            reason = self.last_word if code > 0 else ""
             self._owner.say(
-                self.process.name, f"ended by itself ({_ending(code)}{self.last_word}); starting again in {pause:g} s"
+                self.process.name, f"ended by itself ({_ending(code)}{reason}); starting again in {pause:g} s"
             )
             await asyncio.sleep(pause)
 

@@ -4,4 +4,10 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("kvweb.portal.urls")),
+    path("", include("kvweb.ui.urls")),
+    path("vms/", include("vms.urls")),
+    path("jobs/", include("kvweb.jobs.urls")),
+    path("providers/", include("providers.urls")),
+    path("", include("kvweb.accounts.urls")),
+    path("accounts/", include("allauth.urls")),
 ]

@@ -144,6 +144,15 @@ def dismiss(vm: VirtualMachine, *, user: User | None = None) -> VirtualMachine:
 
 
 @transaction.atomic
+def dismiss_problem(vm: VirtualMachine, *, user: User | None = None) -> None:
+    """Take away the note of what failed; the machine itself stays as it is."""
+    vm.problem, vm.problem_job = "", None
+    vm.save(update_fields=["problem", "problem_job"])
+    record("vm.dismiss_problem", subject=vm.subject, subject_name=vm.name, actor=user, project_id=vm.project_id)
+    publish(vm.subject, project_id=vm.project_id)
+
+
+@transaction.atomic
 def set_description(vm: VirtualMachine, *, description: str, user: User | None = None) -> None:
     """The portal's own note about the machine; the provider is not asked."""
     vm.description = description

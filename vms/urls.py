@@ -1,0 +1,22 @@
+from django.urls import path
+
+from vms import create_views, views
+
+app_name = "vms"
+
+urlpatterns = [
+    path("", views.vm_list, name="list"),
+    path("create", create_views.create, name="create"),
+    path("rows", views.rows, name="rows"),
+    path("bulk", views.bulk, name="bulk"),
+    path("<uuid:uuid>/", views.detail, name="detail"),
+    path("<uuid:uuid>/header", views.header, name="header"),
+    path("<uuid:uuid>/menu", views.menu, name="menu"),
+    path("<uuid:uuid>/ask/<slug:action>", views.ask, name="ask"),
+    path("<uuid:uuid>/do/<slug:action>", views.do, name="do"),
+    path("<uuid:uuid>/description", views.describe, name="describe"),
+    path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
+    path("<uuid:uuid>/assign", views.assign, name="assign"),
+    path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),
+    *(path(f"<uuid:uuid>/{tab}", views.detail, {"tab": tab}, name=tab) for tab in views.TABS if tab != "overview"),
+]

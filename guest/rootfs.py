@@ -133,6 +133,10 @@ def make_root(unpacked: Path, modules: Modules, version: str, root: Path) -> Non
     _applets([name for name in ("init", "getty", "poweroff", "reboot", "halt", "modprobe") if name in names],
              root / "sbin", "../bin/busybox")  # fmt: skip
     (root / "etc/kvweb/version").write_text(version + "\n")
+    # The guest agent and people's scripts read the system's name from here.
+    (root / "etc/os-release").write_text(
+        f'ID=kvweb-guest\nNAME="kvweb guest"\nVERSION_ID={version}\nPRETTY_NAME="kvweb guest {version}"\n'
+    )
     (root / "etc/resolv.conf").touch()
     modules.install(DISK_MODULES + ROOT_MODULES, root)
     for name, mode in MODES.items():

@@ -57,7 +57,9 @@ if (form) {
       button.classList.remove("btn-loading");
     }
   });
-  document.querySelector("[data-create-errors]")?.focus();
+  const errors = document.querySelector("[data-create-errors]");
+  if (errors) errors.focus();
+  else if (!form.elements.name.value && matchMedia("(pointer: fine)").matches) form.elements.name.focus({ preventScroll: true });
   // A link to a field in the folded section opens it first.
   form.addEventListener("click", (event) => {
     const target = event.target.closest("[data-create-errors] a")?.getAttribute("href");

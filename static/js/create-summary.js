@@ -28,7 +28,7 @@ function disks() {
   const own = number("disk_gib") || Math.max(Number(checked("size")?.dataset.disk) || 0, starts === "image" ? least : 0);
   const more = [...form.querySelectorAll('input[name^="disk-"][name$="-size_gib"]')].map((field) => Number(field.value) || 0);
   const all = [own, ...more].filter(Boolean);
-  if (!all.length) return "say how large its disk should be";
+  if (!all.length) return image ? "say how large its disk should be" : "as large as the image";
   return all.map((gib) => `${gib} GiB`).join(" + ");
 }
 

@@ -1,0 +1,140 @@
+"""How providers look on pages: badge, what is wrong and what to do about it, what they can do in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from kvweb.jobs.models import Job
+from kvweb.ui.badges import Badge, badge_of
+from providers.base import Capabilities, Plugin, ProviderError
+from providers.models import Health, Provider
+from providers.registry import plugin
+
+#: Facet → its word and icon, in the order in which people ask for them.
+FACETS: dict[str, tuple[str, str]] = {
+    "machines": ("Machines", "device-desktop"),
+    "power": ("Power", "power"),
+    "consoles": ("Consoles", "terminal-2"),
+    "snapshots": ("Snapshots", "camera"),
+    "clones": ("Clones", "copy"),
+    "reshape": ("Resize", "adjustments"),
+    "disks": ("Disks", "database"),
+    "nics": ("Network cards", "plug"),
+    "images": ("Images", "photo"),
+    "pools": ("Pools", "stack-2"),
+    "volumes": ("Volumes", "box"),
+    "networks": ("Networks", "network"),
+    "subnets": ("Subnets", "route"),
+    "flavors": ("Flavors", "layout-grid"),
+    "firewalls": ("Firewalls", "shield"),
+    "load_balancers": ("Load balancers", "arrows-split-2"),
+    "dns": ("DNS", "world"),
+    "buckets": ("Buckets", "bucket"),
+    "host": ("Host facts", "server"),
+    "events": ("Live news", "activity"),
+}
+
+LOOK_AT_JOB = "Check again; if it stays, its job says more."
+#: What to do about a failure, by its code.
+ADVICE = {
+    "authentication_failed": "Enter the credentials again with “Edit”; the portal then checks at once.",
+    "unreachable": "See that it runs, that the address is right, and that the portal's machine can reach it over the "
+    "network. The portal keeps trying by itself.",
+    "timed_out": "It may be busy. The portal keeps trying by itself.",
+    "not_supported": "Install what is missing on the portal's machine, then check again.",
+    "unknown_kind": "Bring the kind's folder or package back, or remove this provider.",
+    "invalid_request": "Correct the settings with “Edit”.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One facet in words."""
+
+    name: str
+    label: str
+    icon: str
+    details: str = ""
+    #: The kind can do it, but this provider cannot, as its last check found.
+    is_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the connection is, as a person would say it."""
+
+    sentence: str
+    advice: str = ""
+    level: str = "ok"
+
+
+@badge_of.register
+def provider_badge(provider: Provider) -> Badge:
+    if not provider.is_enabled:
+        return Badge("Disabled", "secondary", "ban")
+    if provider.health == Health.OK:
+        return Badge("Connected", "green", "circle-check")
+    if provider.health == Health.FAILED:
+        is_refused = provider.health_code == "authentication_failed"
+        return Badge("Refuses the credentials" if is_refused else "Not reachable", "red", "alert-triangle")
+    return Badge("Not checked yet", "secondary", "help")
+
+
+def plugin_of(provider: Provider) -> Plugin | None:
+    """Its kind's manifest; None when the kind is not installed any more."""
+    try:
+        return plugin(provider.kind)
+    except ProviderError:
+        return None
+
+
+def kind_label(provider: Provider) -> str:
+    found = plugin_of(provider)
+    return found.label if found else provider.kind
+
+
+def verdict(provider: Provider, last_check: Job | None) -> Verdict:
+    """What is wrong and what to do, or that nothing is."""
+    if not provider.is_enabled:
+        return Verdict("It is disabled: nothing is asked of it, and its machines are shown as they were.", level="off")
+    if last_check is not None and last_check.is_active:
+        return Verdict(last_check.message or "Its connection is being checked.", level="busy")
+    if provider.health == Health.FAILED:
+        reason = provider.health_reason or "The provider does not answer."
+        return Verdict(reason, ADVICE.get(provider.health_code, LOOK_AT_JOB), "failed")
+    if last_check is not None and last_check.has_failed and provider.health != Health.OK:
+        return Verdict(
+            last_check.reason, ADVICE.get(last_check.code, LOOK_AT_JOB), "failed"
+        )
+    if provider.health == Health.UNKNOWN:
+        return Verdict("Its connection has not been checked yet.", level="off")
+    return Verdict("The portal is connected and can do everything below.")
+
+
+def chips(found: Capabilities, declared: Capabilities | None = None) -> list[Chip]:
+    """What it can do; with `declared`, also what its kind could and it cannot."""
+    listed = []
+    for name, (label, icon) in FACETS.items():
+        features: BaseModel | None = getattr(found, name)
+        if features is not None:
+            listed.append(Chip(name, label, icon, _words(features)))
+        elif declared is not None and getattr(declared, name) is not None:
+            listed.append(Chip(name, label, icon, is_absent=True))
+    return listed
+
+
+def _words(features: BaseModel) -> str:
+    """ "own size, cloud init; bios, uefi": what is true, what there is to choose, how many."""
+    told = []
+    for name in type(features).model_fields:
+        value = getattr(features, name)
+        word = name.replace("_", " ")
+        if value is True:
+            told.append(word)
+        elif isinstance(value, frozenset) and value:
+            told.append(f"{word}: {', '.join(sorted(map(str, value)))}")
+        elif value and not isinstance(value, bool | frozenset):
+            told.append(f"{word}: {value}")
+    return ", ".join(told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +21,10 @@ from providers.kvm.xml.elements import Card, Drive, Machine, Note, Source
 _OURS = UUID("6b766d2d-6b76-4b76-8d00-6b7677656200")
 
 BRIDGE_PREFIX = "bridge:"
+DISK_BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
+NIC_MODELS = frozenset({"virtio", "e1000e", "e1000", "rtl8139"})
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,11 @@ def check(spec: VmSpec, facts: HostFacts) -> None:
         raise InvalidRequest("The host has no UEFI firmware installed.", field="firmware")
     if spec.firmware == "bios" and not facts.is_x86:
         raise InvalidRequest(f"A machine of {facts.arch} has no BIOS.", field="firmware")
+    for index, disk in enumerate(spec.disks):
+        if disk.bus not in {"", *DISK_BUSES}:
+            raise InvalidRequest(f"There is no disk bus “{disk.bus}”.", field=f"disks.{index}.bus")
+    for index, nic in enumerate(spec.nics):
+        _check_nic(nic, f"nics.{index}")
     for text, field in _texts(spec):
         if any(ord(char) < 32 and char not in "\t\n\r" for char in text):
             raise InvalidRequest("Control characters are not allowed here.", field=field)
@@ -141,6 +152,23 @@ def next_target(bus: str, taken: Iterable[str]) -> str:
     names = [*letters, *(first + second for first in letters for second in letters)]
     free: str = next(prefix + name for name in names if prefix + name not in used)
     return free
+
+
+def _check_nic(nic: NicSpec, field: str) -> None:
+    # The lowest bit of the first byte marks a group address, which no card can have.
+    if nic.mac and (not _MAC.fullmatch(nic.mac.lower()) or int(nic.mac[:2], 16) & 1):
+        raise InvalidRequest("This is no MAC address of a card.", field=f"{field}.mac")
+    if nic.model not in {"", *NIC_MODELS}:
+        raise InvalidRequest(f"There is no card model “{nic.model}”.", field=f"{field}.model")
+    try:
+        if nic.address:
+            ipaddress.ip_interface(nic.address)
+        if nic.gateway:
+            ipaddress.ip_address(nic.gateway)
+        for server in nic.dns:
+            ipaddress.ip_address(server)
+    except ValueError as exc:
+        raise InvalidRequest("This is no address, such as 192.0.2.7/24.", str(exc), field=f"{field}.address") from exc
 
 
 def _cpu_mode(options: KvmOptions, facts: HostFacts) -> str:

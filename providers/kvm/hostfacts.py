@@ -64,8 +64,8 @@ def host_facts(connection: Connection, config: KvmConfig) -> HostFacts:
 
 def _read(raw: Any, config: KvmConfig) -> HostFacts:
     host = read_host(raw.getCapabilities())
-    flags = _local_flags() if config.is_local else host.cpu_features
-    virt_type = choose_virt_type(host, flags, config.virt_type, _emulator(raw, host.arch, "kvm") is not None)
+    answers = _emulator(raw, host.arch, "kvm") is not None
+    virt_type = choose_virt_type(host, _local_flags() if config.is_local else None, config.virt_type, answers)
     emulators = [
         (family, found)
         for family in (("q35", "pc") if host.arch in _X86 else ("virt",))
@@ -88,8 +88,10 @@ def _read(raw: Any, config: KvmConfig) -> HostFacts:
     )
 
 
-def choose_virt_type(host: SeenHost, flags: frozenset[str], wanted: str, kvm_answers: bool) -> str:
+def choose_virt_type(host: SeenHost, local_flags: frozenset[str] | None, wanted: str, kvm_answers: bool) -> str:
     """Which virtualisation to use.
+
+    `local_flags` are the processor's own where this machine is the host, else libvirt's word is taken.
 
     "Listed" is by the host's capabilities, "answers" is its domain capabilities, the flag is the processor's. A nested
     host can show /dev/kvm without the flag, and then starts no guest on it.
@@ -108,11 +110,11 @@ def choose_virt_type(host: SeenHost, flags: frozenset[str], wanted: str, kvm_ans
         return wanted
     if (host.arch, "kvm") not in host.guests or not kvm_answers:
         return "qemu"
+    flags = host.cpu_features if local_flags is None else local_flags
     if host.arch not in _X86 or flags & {"vmx", "svm"}:
         return "kvm"
-    # libvirt leaves out flags that the model's name implies, and AMD's models imply svm.
-    implied = host.cpu_vendor == "AMD" and flags is host.cpu_features
-    return "kvm" if implied else "qemu"
+    # libvirt leaves out flags that the model's name implies, and the names of AMD's models imply svm.
+    return "kvm" if local_flags is None and host.cpu_vendor == "AMD" else "qemu"
 
 
 def memory_mib(raw: Any) -> int:

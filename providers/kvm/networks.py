@@ -203,7 +203,7 @@ def address_range(cidr: str, *, dhcp: bool) -> Range:
         network = ipaddress.ip_network(cidr, strict=True)
     except ValueError as exc:
         raise InvalidRequest("This is no range of addresses, such as 192.0.2.0/24.", str(exc), field="cidr") from exc
-    if network.is_multicast or network.is_loopback or network.is_unspecified or network.num_addresses < 4:
+    if network.is_multicast or network.is_loopback or not network.prefixlen or network.num_addresses < 4:
         raise InvalidRequest("This range cannot be used for a network.", field="cidr")
     host = ipaddress.ip_interface(f"{network[1]}/{network.prefixlen}")
     if not dhcp:

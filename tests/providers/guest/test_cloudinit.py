@@ -100,9 +100,7 @@ def test_any_name_gives_a_host_name(name: str, host: str) -> None:
 
 def test_a_fixed_address_is_matched_by_its_mac() -> None:
     nics = (
-        NicSpec(
-            network="a", mac="52:54:00:AA:BB:01", address="192.0.2.7/24", gateway="192.0.2.1", dns=("192.0.2.53",)
-        ),
+        NicSpec(network="a", mac="52:54:00:AA:BB:01", address="192.0.2.7/24", gateway="192.0.2.1", dns=("192.0.2.53",)),
         NicSpec(network="b", mac="52:54:00:aa:bb:02"),
         NicSpec(network="c", mac="52:54:00:aa:bb:03", address="2001:db8::7/64", gateway="2001:db8::1"),
     )

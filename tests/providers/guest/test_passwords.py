@@ -16,36 +16,43 @@ VECTORS = [
         "Hello world!",
         "saltstring",
         None,
-        "$6$saltstring$"
-        "svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+        "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
     ),
     (
         "Hello world!",
         "saltstringsaltstring",
         10_000,
-        "$6$rounds=10000$saltstringsaltst$"
-        "OW1/O6BYHV6BcXZu8QVeXbDWra3Oeqh0sbHbbMCVNSnCM/UrjmM0Dp8vOuZeHBy/YTBmSK6H9qs/y3RnOaw5v.",
+        (
+            "$6$rounds=10000$saltstringsaltst$"
+            "OW1/O6BYHV6BcXZu8QVeXbDWra3Oeqh0sbHbbMCVNSnCM/UrjmM0Dp8vOuZeHBy/YTBmSK6H9qs/y3RnOaw5v."
+        ),
     ),
     (
         "This is just a test",
         "toolongsaltstring",
         5000,
-        "$6$rounds=5000$toolongsaltstrin$"
-        "lQ8jolhgVRVhY4b5pZKaysCLi0QBxGoNeKQzQ3glMhwllF7oGDZxUhx1yxdYcz/e1JSbq3y6JMxxl8audkUEm0",
+        (
+            "$6$rounds=5000$toolongsaltstrin$"
+            "lQ8jolhgVRVhY4b5pZKaysCLi0QBxGoNeKQzQ3glMhwllF7oGDZxUhx1yxdYcz/e1JSbq3y6JMxxl8audkUEm0"
+        ),
     ),
     (
         "a very much longer text to encrypt.  This one even stretches over morethan one line.",
         "anotherlongsaltstring",
         1400,
-        "$6$rounds=1400$anotherlongsalts$"
-        "POfYwTEok97VWcjxIiSOjiykti.o/pQs.wPvMxQ6Fm7I6IoYN3CmLs66x9t0oSwbtEW7o7UmJEiDwGqd8p4ur1",
+        (
+            "$6$rounds=1400$anotherlongsalts$"
+            "POfYwTEok97VWcjxIiSOjiykti.o/pQs.wPvMxQ6Fm7I6IoYN3CmLs66x9t0oSwbtEW7o7UmJEiDwGqd8p4ur1"
+        ),
     ),
     (
         "the minimum number is still observed",
         "roundstoolow",
         10,
-        "$6$rounds=1000$roundstoolow$"
-        "kUMsbe306n21p9R.FRkW3IGn.S9NPN0x50YhH1xhLsPuWGsUSklZt58jaTfF4ZEQpyUNGc0dqbpBYYBaHHrsX.",
+        (
+            "$6$rounds=1000$roundstoolow$"
+            "kUMsbe306n21p9R.FRkW3IGn.S9NPN0x50YhH1xhLsPuWGsUSklZt58jaTfF4ZEQpyUNGc0dqbpBYYBaHHrsX."
+        ),
     ),
 ]
 

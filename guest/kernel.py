@@ -96,7 +96,7 @@ class Modules:
                 tool = {".xz": "xz", ".zst": "zstd"}.get(source.suffix)
                 if tool is None:
                     raise GuestBuildError(f"{source.name} is compressed in a way the builder does not know")
-                run(tool, *(["-q", "--rm"] if tool == "zstd" else []), "-d", packed)
+                run(tool, "-q", "-f", *(["--rm"] if tool == "zstd" else []), "-d", packed)
         for listing in ("modules.builtin", "modules.order", "modules.builtin.modinfo"):
             if (self.folder / listing).exists():
                 shutil.copyfile(self.folder / listing, target / listing)

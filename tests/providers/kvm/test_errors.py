@@ -26,8 +26,9 @@ TEXT = "the host's own words /etc/secret"
 
 
 def vendor_error(code: int, domain: int = 10, number: int = 0, text: str = TEXT) -> Exception:
-    error: Any = LibvirtError(text)
-    error.err = (code, domain, text, 2, None, None, None, number, 0)
+    error = LibvirtError(text)
+    vendor: Any = error
+    vendor.err = (code, domain, text, 2, None, None, None, number, 0)
     return error
 
 

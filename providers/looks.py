@@ -105,9 +105,7 @@ def verdict(provider: Provider, last_check: Job | None) -> Verdict:
         reason = provider.health_reason or "The provider does not answer."
         return Verdict(reason, ADVICE.get(provider.health_code, LOOK_AT_JOB), "failed")
     if last_check is not None and last_check.has_failed and provider.health != Health.OK:
-        return Verdict(
-            last_check.reason, ADVICE.get(last_check.code, LOOK_AT_JOB), "failed"
-        )
+        return Verdict(last_check.reason, ADVICE.get(last_check.code, LOOK_AT_JOB), "failed")
     if provider.health == Health.UNKNOWN:
         return Verdict("Its connection has not been checked yet.", level="off")
     return Verdict("The portal is connected and can do everything below.")
@@ -125,16 +123,38 @@ def chips(found: Capabilities, declared: Capabilities | None = None) -> list[Chi
     return listed
 
 
+#: Features whose name alone would not tell a person what they are; lists without a word here are told by their values.
+WORDS = {
+    "create_from_image": "from an image",
+    "create_from_iso": "from an ISO",
+    "create_empty": "empty ones",
+    "own_size": "any size",
+    "cloud_init": "first-boot settings",
+    "several_nics": "several network cards",
+    "full_copy": "full copies of images",
+    "keep_disks": "deleting without the disks",
+    "soft_stop": "shutting down politely",
+    "hot_plug": "while running",
+    "existing": "existing volumes",
+    "iso": "ISO drives",
+    "isos": "ISOs",
+    "vcpus": "CPUs",
+    "tree": "a tree of them",
+    "memory": "memory",
+    "zones": "own zones",
+    "attach": "attaching to machines",
+    "overcommit": "more CPUs than the host has",
+}
+
+
 def _words(features: BaseModel) -> str:
-    """ "own size, cloud init; bios, uefi": what is true, what there is to choose, how many."""
-    told = []
-    for name in type(features).model_fields:
-        value = getattr(features, name)
-        word = name.replace("_", " ")
-        if value is True:
-            told.append(word)
-        elif isinstance(value, frozenset) and value:
-            told.append(f"{word}: {', '.join(sorted(map(str, value)))}")
-        elif value and not isinstance(value, bool | frozenset):
-            told.append(f"{word}: {value}")
-    return ", ".join(told)
+    """ "From an image, any size; bios, uefi": what is true, then what there is to choose."""
+    true = [WORDS.get(name, name.replace("_", " ")) for name, value in features if value is True]
+    choices = [", ".join(sorted(map(str, value))) for _, value in features if isinstance(value, frozenset) and value]
+    limits = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in features
+        if value and not isinstance(value, bool | frozenset)
+    ]
+    told = "; ".join(filter(None, [", ".join(true + limits), *choices]))
+    return told[:1].upper() + told[1:]

@@ -131,14 +131,20 @@ def _page(request: HttpRequest, provider: Provider) -> dict[str, Any]:
 
 
 def _settings(provider: Provider, found: Plugin | None) -> list[tuple[str, str]]:
-    """The open part of its config under the fields' titles; secrets are not even counted."""
+    """The open part of its config under the fields' titles, as far as it is not the default; never a secret."""
     fields = found.config.model_fields if found else {}
     told = []
     for name, value in provider.config.items():
+        if name in fields and not fields[name].is_required() and _same(value, fields[name].default):
+            continue
         title = fields[name].title if name in fields and fields[name].title else name.replace("_", " ").capitalize()
         if value not in ("", None, [], {}):
             told.append((str(title), _in_words(value)))
     return told
+
+
+def _same(value: object, default: object) -> bool:
+    return value == (list(default) if isinstance(default, tuple) else default)
 
 
 def _in_words(value: object) -> str:

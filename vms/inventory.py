@@ -52,7 +52,7 @@ def _plain(items: Iterable[Any] | None) -> list[dict[str, Any]] | None:
     """Records as JSON-safe dicts; None ("not read") stays None."""
     if items is None:
         return None
-    return [{name: _jsonable(getattr(item, name)) for name in _names(type(item))} for item in items]
+    return [{name: _jsonable(getattr(item, name)) for name in _names(cast("Hashable", type(item)))} for item in items]
 
 
 @cache

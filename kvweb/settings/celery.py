@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from kvweb.settings.env import text
 from providers.registry import plugins
@@ -17,7 +17,13 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 #: One queue per kind, so that a cloud that hangs cannot hold up the others; "system" is the portal's own work.
 CELERY_TASK_DEFAULT_QUEUE = "system"
-CELERY_TASK_QUEUES = [Queue("system"), *(Queue(f"provider.{kind}") for kind in sorted(plugins()))]
+#: Each with a routing key of its own: Celery would bind them all to one key, and every queue would get every message.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange("kvweb"), routing_key=name)
+    for name in ("system", *(f"provider.{kind}" for kind in sorted(plugins())))
+]
+CELERY_TASK_DEFAULT_EXCHANGE = "kvweb"
+CELERY_TASK_DEFAULT_ROUTING_KEY = "system"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -31,15 +31,17 @@ def free_port() -> int:
         return port
 
 
-def until(what: Callable[[], Any], *, timeout_s: float, said: str, every_s: float = 0.2) -> Any:
-    """Ask until the answer is true; fails with a sentence when it does not come in time."""
+def until(
+    what: Callable[[], Any], *, timeout_s: float, said: str, every_s: float = 0.2, explain: Callable[[], str] = str
+) -> Any:
+    """Ask until the answer is true; fails with a sentence, and what `explain` adds, when it does not come in time."""
     deadline = time.monotonic() + timeout_s
     while True:
         answer = what()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"{said} did not happen within {timeout_s:g} s")
+            raise AssertionError(f"{said} did not happen within {timeout_s:g} s\n{explain()}")
         time.sleep(every_s)
 
 
@@ -112,6 +114,11 @@ class Portal:
         """What the portal's database says, read beside it."""
         with contextlib.closing(sqlite3.connect(f"file:{self.home / 'kvweb.sqlite3'}?mode=ro", uri=True)) as database:
             return database.execute(sql, values).fetchall()
+
+    def jobs(self) -> str:
+        """All jobs and the end of the worker's log, for the message of a failed test."""
+        rows = self.rows("select kind, state, attempt, percent, message, reason, code from jobs_job order by id")
+        return "\n".join([*map(str, rows), self.log("worker")[-3000:]])
 
     def manage(self, code: str) -> str:
         """Run a few lines inside the portal's Django and return what they print."""

@@ -1,4 +1,7 @@
-"""A libvirtd of a test's own, which may be killed and frozen: a session daemon of an unprivileged user."""
+"""A libvirtd of a test's own, which may be killed and frozen: a session daemon of an unprivileged user.
+
+Its folder has a short name, since libvirt puts sockets deep below it and a socket's path ends at 107 characters.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ class PrivateLibvirt:
     """Start, kill, freeze and thaw it; `uri` is what a provider is configured with. It has one pool, `default`."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="kvweb-libvirt-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="kvl-"))
         self.folder.chmod(0o755)
         self.images = self.folder / "images"
-        for name in ("run", "config", "cache", "data", "images"):
+        for name in ("run", "c", "cache", "data", "images"):
             (self.folder / name).mkdir()
             self._give(self.folder / name)
         self.socket = self.folder / "run" / "libvirt" / "libvirt-sock"
@@ -48,7 +51,7 @@ class PrivateLibvirt:
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.folder),
             "XDG_RUNTIME_DIR": str(self.folder / "run"),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_CONFIG_HOME": str(self.folder / "c"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "XDG_DATA_HOME": str(self.folder / "data"),
         }

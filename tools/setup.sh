@@ -58,7 +58,11 @@ else
 fi
 # A stamp lies inside what it describes, so that both go together.
 stamp_of() { echo ".venv/.set-up-$(basename "$1" .txt)-$(cksum <"$1" | tr ' ' -)"; }
-uv() { .venv/bin/uv --quiet pip install --python .venv/bin/python --require-hashes "$@"; }
+# uv is quick but knows neither a company's certificates nor its mirror in pip's configuration; pip does.
+install() {
+    .venv/bin/uv --quiet --system-certs pip install --python .venv/bin/python --require-hashes --compile-bytecode "$@" ||
+        { say python "once more with pip" && .venv/bin/python -m pip install --quiet --require-hashes "$@"; }
+}
 if ! [ -e "$(stamp_of requirements/setup.txt)" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
     touch "$(stamp_of requirements/setup.txt)"
@@ -72,7 +76,7 @@ for lock in "${locks[@]}"; do
     fi
 done
 if [ ${#stamps[@]} -gt 0 ]; then
-    uv --compile-bytecode "${arguments[@]}"
+    install "${arguments[@]}"
     touch "${stamps[@]}"
 fi
 # Apart from the others: it is compiled against this machine's libvirt, and the portal runs without it.
@@ -80,7 +84,7 @@ stamp=$(stamp_of requirements/kvm.txt)
 if ! [ -e "$stamp" ]; then
     if ! command -v pkg-config >/dev/null 2>&1 || ! pkg-config --exists libvirt; then
         say python "libvirt's headers are not here, so there will be no local hypervisor"
-    elif uv -r requirements/kvm.txt; then
+    elif install -r requirements/kvm.txt; then
         touch "$stamp"
     else
         say python "the libvirt binding could not be built, so there will be no local hypervisor (see the lines above)"

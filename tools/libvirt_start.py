@@ -20,7 +20,7 @@ from tools.processes import NotReady, Process, Supervisor
 
 NAME = "libvirt"
 
-# What libvirtd calls errors where it runs without systemd: it asks odd network devices for their abilities, and looks for
+# What libvirtd calls errors where it runs without systemd: it asks odd network devices for what they can, and looks for
 # a system bus that is not there.
 _HARMLESS = re.compile("ethtool ioctl|system bus")
 

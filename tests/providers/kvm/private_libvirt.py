@@ -1,0 +1,69 @@
+"""A libvirt daemon of the test's own, for what must not be done to the machine's: killing it, freezing it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from providers.kvm.config import KvmConfig
+
+USER = "nobody"
+
+
+class PrivateLibvirt:
+    """Runs in session mode, as a user without rights; knows nothing of the machine's VMs."""
+
+    def __init__(self) -> None:
+        account = pwd.getpwnam(USER)
+        self.folder = Path(tempfile.mkdtemp(prefix="kvweb-test-"))
+        (self.folder / "run").mkdir()
+        for path in (self.folder, self.folder / "run"):
+            os.chown(path, account.pw_uid, account.pw_gid)
+        self._group = account.pw_gid
+        self.socket = self.folder / "run" / "libvirt" / "libvirt-sock"
+        self.config = KvmConfig(uri=f"qemu+unix:///session?socket={self.socket}")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        names = {"HOME": "", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
+        surroundings = {name: str(self.folder / folder) for name, folder in names.items()}
+        self._process = subprocess.Popen(
+            ["libvirtd", "--timeout", "120"],
+            env={**surroundings, "PATH": os.environ["PATH"]},
+            cwd=self.folder,
+            user=USER,
+            group=self._group,
+            extra_groups=[],
+            stderr=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 10
+        while not self.socket.exists():
+            assert time.monotonic() < end, "libvirtd did not open its socket"
+            assert self._process.poll() is None, "libvirtd did not start"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self.socket.unlink(missing_ok=True)
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -110,6 +110,9 @@ def _show(request: HttpRequest, form: CreateForm, again: Job | None, *, status: 
 def _rearranged(request: HttpRequest) -> dict[str, Any]:
     """What was typed so far, with a row of cards or disks more or fewer when that was asked for."""
     typed = create_memory.typed(request.POST)
+    if "refresh" in request.POST and not typed.get("nics"):
+        # The provider before may have had no networks; another one's usual card is wanted more often than none.
+        typed.pop("nics", None)
     add, remove = request.POST.get("add", ""), request.POST.get("remove", "")
     for name, (prefix, _) in FORMSETS.items():
         rows: list[dict[str, Any]] = typed.get(name, [])

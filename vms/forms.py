@@ -339,11 +339,25 @@ class CreateForm(forms.Form):
         return firmware
 
     def clean(self) -> dict[str, Any]:
+        self._pass_over_what_is_hidden()
         self._check_name_is_free()
         self._check_own_size()
         self._check_disk()
         self._check_counts()
         return self.cleaned_data
+
+    def _pass_over_what_is_hidden(self) -> None:
+        """What the page does not show for this choice is neither used nor complained about."""
+        hidden: set[str] = set()
+        if self.data.get("size") != OWN:
+            hidden |= OWN_SIZE
+        image = self.cleaned_data.get("image")
+        if "image" not in self.errors and (image is None or image.is_iso):
+            hidden |= FIRST_BOOT
+        for name in hidden:
+            self.errors.pop(name, None)
+            if name in FIRST_BOOT or name not in self.cleaned_data:
+                self.cleaned_data[name] = EMPTY_VALUES.get(name, "")
 
     def _check_name_is_free(self) -> None:
         name, provider = self.cleaned_data.get("name"), self.offer.provider
@@ -351,7 +365,7 @@ class CreateForm(forms.Form):
             self.add_error("name", ValidationError(taken(provider), code="taken"))
 
     def _check_own_size(self) -> None:
-        if self.data.get("size") != OWN:
+        if self.data.get("size") != OWN or self.offer.provider is None:
             return
         for name, check, ask in (
             ("vcpus", self.offer.too_many_cpus, "Say how many CPUs it should have."),
@@ -475,6 +489,20 @@ class CreateForm(forms.Form):
         )
 
 
+#: Fields that belong to one choice only: an own size, an image that is set up at its first boot.
+OWN_SIZE = frozenset({"vcpus", "memory_mib"})
+FIRST_BOOT = frozenset(
+    {"username", "password", "ssh_password_login", "keys", "new_key", "hostname", "packages", "commands", "user_data"}
+)
+EMPTY_VALUES: dict[str, Any] = {
+    "vcpus": None,
+    "memory_mib": None,
+    "ssh_password_login": False,
+    "keys": (),
+    "new_key": None,
+    "packages": (),
+    "commands": (),
+}
 #: Fields of the folded section; it opens by itself when one of them has a value or an error.
 ADVANCED = frozenset(
     "pool full_copy firmware autostart description hostname packages commands user_data".split()  # noqa: SIM905

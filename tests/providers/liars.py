@@ -1,0 +1,370 @@
+"""Drivers that break one promise each, made by bending the simulated cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from providers.base import (
+    QUIET,
+    Cancelled,
+    Config,
+    Driver,
+    NotFound,
+    NotSupported,
+    PowerState,
+    Progress,
+    ProviderError,
+    Rejected,
+    SnapshotFeatures,
+    SnapshotRecord,
+    VmRecord,
+    VmSpec,
+)
+from providers.fake.driver import FakeDriver
+from providers.fake.plugin import CAPABILITIES
+from providers.fake.state import Vm, Volume
+from providers.testing import present
+
+T = TypeVar("T")
+Lie = Callable[[FakeDriver], None]
+
+
+class Recklessly:
+    """A reporter that passes reports on but never stops."""
+
+    def __init__(self, inner: Progress) -> None:
+        self.inner = inner
+
+    def report(self, percent: int, sentence: str) -> None:
+        self.inner.report(percent, sentence)
+
+    def checkpoint(self) -> None:
+        try:
+            self.inner.checkpoint()
+        except Cancelled:
+            return
+
+
+def bend(part: object, **methods: Callable[..., Any]) -> None:
+    """Put other methods in the place of a facet's own."""
+    for name, method in methods.items():
+        setattr(part, name, method)
+
+
+# -- about what it can --------------------------------------------------------------------------------------------
+
+
+def claims_too_much(driver: FakeDriver) -> None:
+    driver.snapshots = None
+
+
+def claims_too_little(driver: FakeDriver) -> None:
+    bend(driver, probe=lambda: CAPABILITIES.model_copy(update={"snapshots": None}))
+
+
+def claims_a_feature_less(driver: FakeDriver) -> None:
+    features = SnapshotFeatures(memory=False, while_running=True, tree=True)
+    bend(driver, probe=lambda: CAPABILITIES.model_copy(update={"snapshots": features}))
+
+
+def shows_its_password(driver: FakeDriver) -> None:
+    password = driver.config.password or SecretStr("")
+
+    class Open(type(driver)):  # type: ignore[misc]
+        def __repr__(self) -> str:
+            return f"<FakeDriver {password.get_secret_value()}>"
+
+    driver.__class__ = Open
+
+
+def stays_alive(driver: FakeDriver) -> None:
+    class Undead(type(driver)):  # type: ignore[misc]
+        @property
+        def is_alive(self) -> bool:
+            return True
+
+    driver.__class__ = Undead
+
+
+# -- about VMs ----------------------------------------------------------------------------------------------------
+
+
+def start_does_nothing(driver: FakeDriver) -> None:
+    def start(external_id: str, progress: Progress = QUIET) -> VmRecord:
+        return replace(driver.machines.get(external_id), power=PowerState.RUNNING)
+
+    bend(driver.power, start=start)
+
+
+def stop_answers_with_the_old_state(driver: FakeDriver) -> None:
+    honest = present(driver.power).stop
+
+    def stop(external_id: str, **how: Any) -> VmRecord:
+        before = driver.machines.get(external_id)
+        honest(external_id, **how)
+        return before
+
+    bend(driver.power, stop=stop)
+
+
+def deletes_without_complaint(driver: FakeDriver) -> None:
+    honest = driver.machines.delete
+
+    def delete(external_id: str, **how: Any) -> None:
+        try:
+            honest(external_id, **how)
+        except NotFound:
+            return
+
+    bend(driver.machines, delete=delete)
+
+
+def deletes_nothing(driver: FakeDriver) -> None:
+    def delete(external_id: str, **how: Any) -> None:
+        driver.machines.get(external_id)
+
+    bend(driver.machines, delete=delete)
+
+
+def leaves_disks_behind(driver: FakeDriver) -> None:
+    honest = driver.machines.delete
+
+    def delete(external_id: str, **how: Any) -> None:
+        honest(external_id, **{**how, "keep_disks": True})
+
+    bend(driver.machines, delete=delete)
+
+
+def deletes_a_foreign_disk(driver: FakeDriver) -> None:
+    honest = driver.machines.delete
+
+    def delete(external_id: str, **how: Any) -> None:
+        disks = [disk.volume for disk in driver.machines.get(external_id).disks or ()]
+        honest(external_id, **how)
+        with driver.cloud.store.writing() as tx:
+            for volume in tx.all(Volume):
+                if volume.id in disks:
+                    tx.drop(volume)
+                    for vm in tx.all(Vm):
+                        vm.disks = [disk for disk in vm.disks if disk.volume != volume.id]
+                        tx.put(vm)
+
+    bend(driver.machines, delete=delete)
+
+
+def mangles_names(driver: FakeDriver) -> None:
+    honest = driver.machines.create
+
+    def create(spec: VmSpec, progress: Progress = QUIET) -> VmRecord:
+        name = "".join(each if each.isalnum() or each in "-._" else "_" for each in spec.name)
+        return honest(spec.model_copy(update={"name": name}), progress)
+
+    bend(driver.machines, create=create)
+
+
+def forgets_whose_job_it_was(driver: FakeDriver) -> None:
+    honest = driver.machines.create
+
+    def create(spec: VmSpec, progress: Progress = QUIET) -> VmRecord:
+        return honest(spec.model_copy(update={"portal_uuid": ""}), progress)
+
+    bend(driver.machines, create=create)
+
+
+def goes_on_when_cancelled(driver: FakeDriver) -> None:
+    honest = driver.machines.create
+    bend(driver.machines, create=lambda spec, progress=QUIET: honest(spec, Recklessly(progress)))
+
+
+def leaves_a_half_made_vm(driver: FakeDriver) -> None:
+    honest = driver.machines.create
+
+    def create(spec: VmSpec, progress: Progress = QUIET) -> VmRecord:
+        try:
+            return honest(spec, progress)
+        except (ProviderError, Cancelled):
+            driver.cloud.clear_faults()
+            honest(spec.model_copy(update={"name": f"{spec.name}-half"}))
+            raise
+
+    bend(driver.machines, create=create)
+
+
+def asks_for_each_vm(driver: FakeDriver) -> None:
+    honest = driver.machines.list
+
+    def every() -> Sequence[VmRecord]:
+        return [driver.machines.get(vm.external_id) for vm in honest()]
+
+    bend(driver.machines, list=every)
+
+
+# -- about the rest -----------------------------------------------------------------------------------------------
+
+
+def snapshots_are_thin_air(driver: FakeDriver) -> None:
+    def create(external_id: str, name: str, **how: Any) -> SnapshotRecord:
+        driver.machines.get(external_id)
+        return SnapshotRecord(external_id=name, name=name)
+
+    bend(driver.snapshots, create=create)
+
+
+def going_back_changes_nothing(driver: FakeDriver) -> None:
+    def revert(external_id: str, name: str, progress: Progress = QUIET) -> VmRecord:
+        present(driver.snapshots).list(external_id)
+        return driver.machines.get(external_id)
+
+    bend(driver.snapshots, revert=revert)
+
+
+def shrinks_disks(driver: FakeDriver) -> None:
+    honest = present(driver.volumes).get
+
+    def grow(external_id: str, size_gib: int) -> Any:
+        with driver.cloud.store.writing() as tx:
+            volume = tx.get(Volume, external_id)
+            volume.size_gib = float(size_gib)
+            tx.put(volume)
+        return honest(external_id)
+
+    bend(driver.volumes, grow=grow)
+
+
+def tears_volumes_out_of_vms(driver: FakeDriver) -> None:
+    def delete(external_id: str) -> None:
+        present(driver.volumes).get(external_id)
+
+    bend(driver.volumes, delete=delete)
+
+
+def says_conflict_for_a_dead_line(driver: FakeDriver) -> None:
+    honest = driver.machines.list
+
+    def listing() -> Sequence[VmRecord]:
+        try:
+            return honest()
+        except ProviderError as exc:
+            raise Rejected("Something is wrong.") from exc
+
+    bend(driver.machines, list=listing)
+
+
+def shows_the_vendors_words(driver: FakeDriver) -> None:
+    honest = driver.machines.list
+
+    def listing() -> Sequence[VmRecord]:
+        try:
+            return honest()
+        except ProviderError as exc:
+            raise ProviderError(str(exc.__cause__)) from exc.__cause__
+
+    bend(driver.machines, list=listing)
+
+
+def an_empty_list_for_a_dead_line(driver: FakeDriver) -> None:
+    honest = driver.machines.list
+
+    def listing() -> Sequence[VmRecord]:
+        try:
+            return honest()
+        except ProviderError:
+            return ()
+
+    bend(driver.machines, list=listing)
+
+
+def tells_no_events(driver: FakeDriver) -> None:
+    bend(driver.events, watch=lambda report, stop: stop.wait())
+
+
+def never_stops_watching(driver: FakeDriver) -> None:
+    honest = present(driver.events).watch
+
+    class Deaf:
+        def wait(self, timeout: float | None = None) -> bool:
+            driver.cloud.wait(timeout or 0.0)
+            return False
+
+    bend(driver.events, watch=lambda report, stop: honest(report, Deaf()))  # type: ignore[arg-type]
+
+
+def opens_consoles_of_stopped_vms(driver: FakeDriver) -> None:
+    honest = present(driver.consoles).open
+
+    def opening(external_id: str, kind: Any) -> Any:
+        if driver.machines.get(external_id).power is PowerState.STOPPED:
+            running = next(vm for vm in driver.machines.list() if vm.power is PowerState.RUNNING)
+            return honest(running.external_id, kind)
+        return honest(external_id, kind)
+
+    bend(driver.consoles, open=opening)
+
+
+def clones_share_their_cards(driver: FakeDriver) -> None:
+    honest = present(driver.clones).clone
+
+    def clone(external_id: str, name: str, **how: Any) -> VmRecord:
+        made = honest(external_id, name, **how)
+        with driver.cloud.store.writing() as tx:
+            copy = tx.get(Vm, made.external_id)
+            copy.nics = tx.get(Vm, external_id).nics
+            tx.put(copy)
+        return made
+
+    bend(driver.clones, clone=clone)
+
+
+def refuses_what_it_probed(driver: FakeDriver) -> None:
+    def pause(external_id: str) -> VmRecord:
+        raise NotSupported
+
+    bend(driver.power, pause=pause)
+
+
+#: Each liar with the promise that must find it out.
+LIARS: Sequence[tuple[Lie, str]] = (
+    (claims_too_much, "honesty::a_facet_is_there_exactly_when_it_was_probed"),
+    (claims_too_little, "honesty::a_facet_is_there_exactly_when_it_was_probed"),
+    (claims_a_feature_less, "honesty::memory_is_not_promised_where_it_was_not_probed"),
+    (shows_its_password, "honesty::secrets_are_not_shown"),
+    (stays_alive, "honesty::a_closed_driver_is_not_alive_and_may_be_closed_again"),
+    (start_does_nothing, "power::starting_a_stopped_vm_runs_it"),
+    (stop_answers_with_the_old_state, "power::pulling_the_plug_stops_it"),
+    (refuses_what_it_probed, "power::a_paused_vm_goes_on"),
+    (deletes_without_complaint, "lifecycle::deleting_twice_is_not_found"),
+    (deletes_nothing, "lifecycle::a_deleted_vm_is_gone"),
+    (leaves_disks_behind, "steps::a_whole_life_leaves_nothing"),
+    (deletes_a_foreign_disk, "disks::a_volume_of_two_vms_survives_the_end_of_one"),
+    (mangles_names, "lifecycle::awkward_names_are_kept_exactly_or_refused"),
+    (forgets_whose_job_it_was, "lifecycle::a_job_that_runs_twice_makes_one_vm"),
+    (goes_on_when_cancelled, "steps::a_cancelled_creation_leaves_nothing"),
+    (leaves_a_half_made_vm, "steps::a_failed_creation_leaves_nothing"),
+    (asks_for_each_vm, "budget::a_list_costs_the_same_for_one_vm_and_for_many"),
+    (snapshots_are_thin_air, "snapshots::a_snapshot_is_listed_with_its_time"),
+    (going_back_changes_nothing, "snapshots::going_back_restores_what_was_on_the_disk"),
+    (shrinks_disks, "storage::a_volume_grows_and_never_shrinks"),
+    (tears_volumes_out_of_vms, "storage::the_disk_of_a_vm_is_not_deleted_under_it"),
+    (says_conflict_for_a_dead_line, "errors::a_lost_connection_is_unreachable"),
+    (shows_the_vendors_words, "errors::an_unknown_error_leaves_with_its_cause"),
+    (an_empty_list_for_a_dead_line, "errors::a_lost_connection_is_unreachable"),
+    (tells_no_events, "events::a_vm_is_announced_when_it_comes_and_when_it_goes"),
+    (never_stops_watching, "events::a_watcher_stops_when_told"),
+    (opens_consoles_of_stopped_vms, "consoles::a_stopped_vm_has_no_console"),
+    (clones_share_their_cards, "clones::a_full_clone_is_a_vm_of_its_own"),
+)
+
+
+def liar(lie: Lie) -> Callable[[Config], Driver]:
+    """How to open a driver that tells this lie."""
+
+    def connect(config: Config) -> Driver:
+        driver = FakeDriver(config)
+        lie(driver)
+        return driver
+
+    return connect

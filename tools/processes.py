@@ -315,7 +315,7 @@ class Supervisor:
                     os.killpg(kept.pid, signal.SIGTERM)
                 _, late = await asyncio.wait([kept.task], timeout=max(0.3, min(3.0, deadline - loop.time() - 1)))
                 if late:
-                    self.say(kept.process.name, "does not stop, so it is ended")
+                    self.say(kept.process.name, "is still busy, so it is ended")
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(kept.pid, signal.SIGKILL)
             await asyncio.wait([kept.task], timeout=2.0)

@@ -120,7 +120,7 @@ def test_all_stop_even_the_stubborn_one_and_in_reverse_order(tmp_path: Path, gua
     took = asyncio.run(story())
     assert ended == ["last", "stubborn", "first"]
     assert took < 10
-    assert "stubborn: does not stop, so it is ended" in said
+    assert "stubborn: is still busy, so it is ended" in said
 
 
 def test_a_process_that_keeps_ending_is_not_waited_for(tmp_path: Path, guardian: Guardian) -> None:

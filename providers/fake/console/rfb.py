@@ -70,12 +70,12 @@ class Screen:
         self._tick()
         self._shake_hands()
         while self._tick():
-            if self._wanted and self._rows:
-                self._send_rows()
-            if not self._pull(TICK_S):
-                continue
+            # What came together with the handshake is waiting already, so messages are handled before more is read.
             while self._message():
                 pass
+            if self._wanted and self._rows:
+                self._send_rows()
+            self._pull(TICK_S)
 
     def _tick(self) -> bool:
         text = self.line.tick()

@@ -31,6 +31,9 @@ def check(job: Job, reporter: Reporter) -> dict[str, Any]:
         reporter.report(40, "Asking what it can do")
         found = driver.probe().within(plugin(provider.kind).declares)
         host = asdict(driver.host.info()) if driver.host else {}
+        if driver.flavors is not None:
+            # Kept beside the host's facts: the create page offers them where sizes are not free.
+            host["flavors"] = [asdict(flavor) for flavor in driver.flavors.list()]
     store(provider, found, host)
     jobs.start(
         "inventory.sync",

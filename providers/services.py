@@ -13,7 +13,7 @@ from kvweb.audit.services import record
 from kvweb.events.services import publish
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
-from providers.base import Config
+from providers.base import AuthenticationFailed, Config
 from providers.models import Health, Provider
 from providers.registry import plugin
 from providers.secrets import seal, unseal
@@ -57,7 +57,12 @@ def change(
 ) -> Provider:
     """Change it; a secret field that is left empty keeps its stored value. Raises InvalidRequest."""
     model = plugin(provider.kind).config
-    kept = {name: value for name, value in unseal(provider.sealed).items() if not config.get(name)}
+    try:
+        stored = unseal(provider.sealed)
+    except AuthenticationFailed:
+        # No key opens them any more; entering them again is the way out, so it must not be barred.
+        stored = {}
+    kept = {name: value for name, value in stored.items() if not config.get(name)}
     open_part, secrets = split(model.read({**config, **kept}))
     provider.name, provider.config, provider.sealed = name, open_part, seal(secrets)
     provider.health = Health.UNKNOWN

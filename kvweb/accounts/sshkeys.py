@@ -79,12 +79,13 @@ def parse(text: str) -> PublicKey:
         raise BadKey(f"Options before the key are not taken; begin with “{next(w for w in words if w in TYPES)}”.")
     if len(words) == 1:
         raise BadKey("The key itself is missing after its type; copy the whole line.")
-    blob = _decoded(words[1])
-    inside, rest = _text(blob)
+    inside, *numbers = _fields(_decoded(words[1]))
     if inside != words[0].encode():
         raise BadKey(f"The line says “{words[0]}”, but the key inside is of another type; copy the whole line again.")
+    if not numbers or (words[0] == "ssh-ed25519" and len(numbers[0]) != 32):
+        raise BadKey("The key is cut off; copy the whole line again.")
     if words[0] == "ssh-rsa":
-        _check_rsa(rest)
+        _check_rsa(numbers)
     comment = "".join(char for char in " ".join(words[2:]) if char.isprintable())[:200]
     return PublicKey(words[0], words[1], comment)
 
@@ -98,16 +99,19 @@ def _decoded(data: str) -> bytes:
         ) from None
 
 
-def _text(blob: bytes) -> tuple[bytes, bytes]:
-    """The first length-prefixed field of the key, and what follows."""
-    size = int.from_bytes(blob[:4], "big")
-    if len(blob) < 4 + size or not blob[4 + size :]:
+def _fields(blob: bytes) -> list[bytes]:
+    """The key's length-prefixed fields: its type, then its numbers. They fill it to the last byte."""
+    found, place = [], 0
+    while place < len(blob):
+        start = place + 4
+        place = start + int.from_bytes(blob[place:start], "big")
+        found.append(blob[start:place])
+    if place != len(blob) or not found:
         raise BadKey("The key is cut off; copy the whole line again.")
-    return blob[4 : 4 + size], blob[4 + size :]
+    return found
 
 
-def _check_rsa(rest: bytes) -> None:
-    _exponent, rest = _text(rest)
-    bits = int.from_bytes(rest[4 : 4 + int.from_bytes(rest[:4], "big")], "big").bit_length()
+def _check_rsa(numbers: list[bytes]) -> None:
+    bits = int.from_bytes(numbers[-1], "big").bit_length()
     if bits < MIN_RSA_BITS:
         raise BadKey(f"This RSA key has {bits} bits; at least {MIN_RSA_BITS} are needed.")

@@ -1,4 +1,4 @@
-"""How machines look on pages: badge, row and buttons, put together in Python so that templates stay plain and quick."""
+"""How machines look on pages: badges, buttons and facts, put together here so that templates stay plain."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from kvweb.accounts.access import Person, allowed
-from kvweb.ui.badges import Badge, badge_of, markup
-from kvweb.ui.icons import icon
-from kvweb.ui.words import UNKNOWN, ago_words, size_words
+from kvweb.ui.badges import Badge, badge_of
 from networking.models import Network
 from providers.base import ConsoleKind, PowerState
-from vms.actions import RESUME, START, STOP, VmAction, offered
+from vms.actions import VmAction, offered
 from vms.choices import POWER_LOOK, Presence
 from vms.models import VirtualMachine
 
@@ -59,7 +57,7 @@ def vm_badge(vm: VirtualMachine) -> Badge:
     if not vm.provider.is_reachable:
         since = clock_words(vm.provider.unreachable_since)
         note = f"last known at {clock_words(vm.provider.seen_at) or 'an unknown time'}: {word}"
-        return Badge(f"Unreachable since {since}" if since else "Unreachable", "secondary", "cloud-off", note=note)
+        return Badge("Unreachable", "secondary", "cloud-off", tail=f"since {since}" if since else "", note=note)
     if vm.power in {PowerState.STARTING, PowerState.STOPPING}:
         return Badge(word, "blue", "loader-2", is_busy=True)
     return Badge(word, colour, icon)
@@ -148,55 +146,11 @@ def why_no_console(vm: VirtualMachine, user: Person) -> str:
     return ""
 
 
-def _quick(vm: VirtualMachine, user: Person) -> Button | None:
-    """The one power button of a row: what a person most likely wants next; nothing when it may not be done."""
-    action = START if vm.is_off else RESUME if vm.is_paused else STOP
-    return _button(vm, action) if action.check(vm, user).is_allowed else None
-
-
-def _main_address(vm: VirtualMachine) -> tuple[str, int]:
+def main_address(vm: VirtualMachine) -> tuple[str, int]:
     """The address to show, an IPv4 one where there is one, and how many more there are."""
     found = vm.address_list
     first = next((address for address in found if ":" not in address), found[0] if found else "")
     return first, max(0, len(found) - 1)
-
-
-def row(vm: VirtualMachine, user: Person) -> dict[str, Any]:
-    """Everything `_row.html` shows, as a dict: the template engine reads those quickest."""
-    address, more = _main_address(vm)
-    console = ""
-    if vm.is_running and vm.active_job is None and vm.provider.is_reachable and allowed(user, "vm.console", vm):
-        console = next((kind.value for kind in CONSOLE_LABELS if vm.has_console(kind)), "")
-    quick = _quick(vm, user)
-    return {
-        "uuid": str(vm.uuid),
-        "name": vm.name,
-        "badge": markup(vm_badge(vm)),
-        "problem": vm.problem,
-        "address": address,
-        "more_addresses": more,
-        "all_addresses": vm.addresses if more else "",
-        "vcpus": vm.vcpus or UNKNOWN,
-        "memory": size_words(vm.memory_mib),
-        "disk": size_words(vm.disk_gib * 1024),
-        "provider": vm.provider.name,
-        "is_reachable": vm.provider.is_reachable,
-        "project": vm.project.name,
-        "created": vm.created_at.isoformat(timespec="seconds"),
-        "age": ago_words(vm.created_at),
-        "console": f"/vms/{vm.uuid}/console/{console}" if console else "",
-        "quick": quick,
-        "quick_icon": icon(quick.icon) if quick else "",
-    }
-
-
-def rows(vms: list[VirtualMachine], user: Person) -> list[dict[str, Any]]:
-    return [row(vm, user) for vm in vms]
-
-
-def row_icons() -> dict[str, str]:
-    """Icons that every row repeats, looked up once for all of them."""
-    return {"console": icon("device-desktop"), "more": icon("dots-vertical")}
 
 
 # -- the machine's own page --------------------------------------------------------------------------------------------
@@ -211,7 +165,7 @@ SOURCES = {
 
 def ssh_command(vm: VirtualMachine) -> str:
     """How to sign in with ssh; empty while the machine has no address."""
-    address, _ = _main_address(vm)
+    address, _ = main_address(vm)
     if not address:
         return ""
     user = vm.image.default_user if vm.image and vm.image.default_user else ""
@@ -240,6 +194,11 @@ def snapshots(vm: VirtualMachine) -> list[dict[str, Any]]:
         for shot in vm.snapshots or []
     ]
     return sorted(found, key=lambda shot: str(shot["created_at"] or ""), reverse=True)
+
+
+def disk_count(vm: VirtualMachine) -> int:
+    """How many of its drives are disks; a CD drive is not where its data are."""
+    return sum(disk.get("device", "disk") == "disk" for disk in vm.disks or [])
 
 
 def tab_count(vm: VirtualMachine, tab: str) -> int | None:

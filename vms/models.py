@@ -94,7 +94,9 @@ class VirtualMachine(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["presence", "name", "id"], name="vm_by_name"),
+            models.Index(fields=["name", "id"], name="vm_by_name"),
+            # Holds all that the list page counts by, so that counting 10,000 machines reads no row of theirs.
+            models.Index(fields=["project", "provider", "power", "presence", "problem"], name="vm_by_group"),
             models.Index(fields=["project", "presence", "name"], name="vm_by_project"),
             models.Index(fields=["provider", "presence"], name="vm_by_provider"),
         ]

@@ -19,6 +19,7 @@ from kvweb.jobs.models import Job
 from kvweb.ui.htmx import is_htmx, target, toast, trigger
 from kvweb.ui.words import number_words
 from vms import history, listing, looks, services
+from vms import rows as rendered
 from vms.actions import ACTIONS, VmAction
 from vms.choices import Presence
 from vms.models import VirtualMachine
@@ -76,8 +77,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
     ]
     context = {
         "page": page,
-        "rows": looks.rows(page.vms, user),
-        "icons": looks.row_icons(),
+        "rows": rendered.rows(page.vms, user, with_project=several_projects),
         "chips": chips,
         "columns": _columns(page.filters.sort, several_projects=several_projects),
         "several_projects": several_projects,
@@ -104,7 +104,7 @@ COLUMNS = (
     ("Disk", "", "number wide-only"),
     ("Provider", "provider", ""),
     ("Project", "project", "wide-only"),
-    ("Created", "created", "wide-only"),
+    ("Created", "created", "wide-only rare"),
 )
 
 
@@ -138,8 +138,7 @@ def rows(request: HttpRequest) -> HttpResponse:
             uuids.append(UUID(text))
         except ValueError:
             continue
-    found = looks.rows(listing.some(user, uuids), user)
-    return render(request, "vms/_rows.html", {"rows": found, "icons": looks.row_icons(), "several_projects": _shows_projects(user)})
+    return HttpResponse(rendered.rows(listing.some(user, uuids), user, with_project=_shows_projects(user)))
 
 
 def _shows_projects(user: User) -> bool:
@@ -177,6 +176,7 @@ def ask(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
         "question": chosen.question.format(name=vm.name),
         "address": reverse("vms:do", args=[vm.uuid, chosen.name]),
         "reason": "You may not do this here." if check.is_hidden else check.reason,
+        "is_dialog": is_htmx(request),
     }
     return render(request, "vms/_ask.html" if is_htmx(request) else "vms/ask.html", context)
 
@@ -197,9 +197,8 @@ def _as_it_is_now(request: HttpRequest, uuid: UUID, status: int = 200) -> HttpRe
             response.headers["HX-Redirect"] = reverse("vms:list")
             return response
         return render(request, "vms/_header.html", _header_context(request, vms[0]), status=status)
-    found = looks.rows(listing.some(user, [uuid]), user)
-    context = {"rows": found, "icons": looks.row_icons(), "several_projects": _shows_projects(user)}
-    return render(request, "vms/_rows.html", context, status=status)
+    row = rendered.rows(listing.some(user, [uuid]), user, with_project=_shows_projects(user))
+    return HttpResponse(row, status=status)
 
 
 @require_POST
@@ -312,6 +311,7 @@ def _bulk_question(request: HttpRequest, action: VmAction, vms: list[VirtualMach
         "count": number_words(len(vms), "machine"),
         "by_state": ", ".join(f"{count} {word}" for word, count in sorted(words.items(), key=lambda item: -item[1])),
         "must_type": _must_type(action, vms),
+        "is_dialog": is_htmx(request),
         "skipped": sum(not action.check(vm, user).is_allowed for vm in vms),
     }
     return render(request, "vms/_bulk_ask.html" if is_htmx(request) else "vms/bulk_ask.html", context)
@@ -376,6 +376,7 @@ def _tab_context(request: HttpRequest, vm: VirtualMachine, tab: str) -> dict[str
             projects=Project.objects.exclude(pk=vm.project_id) if allowed(user, "vm.assign") else [],
             ssh_command=looks.ssh_command(vm),
             addresses=looks.address_facts(vm),
+            disk_count=looks.disk_count(vm),
         )
     elif tab == "console":
         context.update(

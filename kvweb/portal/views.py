@@ -16,7 +16,7 @@ from kvweb.portal import navigation  # noqa: F401 - registers the entries of the
 from kvweb.ui.words import size_words
 from providers import selectors as providers
 from providers.models import Provider
-from vms import listing, looks
+from vms import listing
 from vms.selectors import Filters
 
 LATEST = 8
@@ -68,10 +68,11 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     page = listing.page(user, Filters(sort="-created"), size=25)
     seen = list(providers.visible_to(user).order_by("name"))
     is_administrator = allowed(user, "provider.view")
+    request.active_jobs = page.active_jobs  # type: ignore[attr-defined]
     return {
         "page": page,
         "counts": page.counts,
-        "rows": looks.rows(page.vms[:LATEST], user),
+        "machines": page.vms[:LATEST],
         "jobs": list(jobs.for_list(user)[:LATEST]),
         "providers": [
             {"provider": provider, "capacity": capacity(provider) if is_administrator else []} for provider in seen

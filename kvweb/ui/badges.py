@@ -19,7 +19,9 @@ class Badge:
     #: Something is being done: the icon turns, and the percent is shown where it is known.
     is_busy: bool = False
     percent: int = 0
-    #: More, for the pointer and for screen readers: "since 12:03".
+    #: The rest of the sentence, left out where room is short: "since 12:03".
+    tail: str = ""
+    #: More, for the pointer and for screen readers: "last known: Running".
     note: str = ""
 
 
@@ -34,7 +36,11 @@ def markup(badge: Badge) -> SafeString:
         format_html(' title="{}"', badge.note) if badge.note else "",
         icon(badge.icon) if badge.icon else "",
         words,
-        "…" if badge.is_busy and not badge.percent else "",
+        "…"
+        if badge.is_busy and not badge.percent
+        else format_html('<span class="state-tail"> {}</span>', badge.tail)
+        if badge.tail
+        else "",
         format_html('<span class="visually-hidden">, {}</span>', badge.note) if badge.note else "",
     )
 

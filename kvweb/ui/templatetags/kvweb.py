@@ -76,7 +76,9 @@ def lasting(value: object) -> str:
 @register.simple_tag
 def copy(text: object) -> SafeString:
     """Text that a press copies; without scripts it is text that can be selected."""
-    return format_html('<button type="button" class="copy" data-copy title="Copy">{}</button>', text)
+    return format_html(
+        '<button type="button" class="copy" data-copy="{}" title="Copy">{}{}</button>', text, text, icons.icon("copy")
+    )
 
 
 @register.simple_tag(takes_context=True)

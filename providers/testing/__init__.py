@@ -3,7 +3,7 @@
 from providers.testing.harness import PREFIX, Harness, NotInTime, Unavailable
 from providers.testing.lab import Lab, Leftovers, only, present
 from providers.testing.promises import Promise, promise, promises, promises_of
-from providers.testing.runner import Outcome, Result, attempt, harness_of, is_demanded, mode_of, run, testing_module
+from providers.testing.runner import Outcome, Result, attempt, harness_module, harness_of, is_demanded, mode_of, run
 
 __all__ = [
     "PREFIX",
@@ -16,6 +16,7 @@ __all__ = [
     "Result",
     "Unavailable",
     "attempt",
+    "harness_module",
     "harness_of",
     "is_demanded",
     "mode_of",
@@ -25,5 +26,4 @@ __all__ = [
     "promises",
     "promises_of",
     "run",
-    "testing_module",
 ]

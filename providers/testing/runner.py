@@ -60,14 +60,14 @@ def run(harness: Harness, suite: Iterable[Promise]) -> list[Result]:
     return [attempt(each, harness) for each in suite]
 
 
-def testing_module(plugin: Plugin) -> str:
+def harness_module(plugin: Plugin) -> str:
     """Name of the module beside the kind's driver that offers its harness."""
     return f"{plugin.driver.partition(':')[0].rpartition('.')[0]}.testing"
 
 
 def harness_of(plugin: Plugin, mode: str = "offline") -> Harness:
     """Call the kind's own `harness(mode)`; raises Unavailable when it has none or its backend is not there."""
-    name = testing_module(plugin)
+    name = harness_module(plugin)
     try:
         if find_spec(name) is None:
             raise Unavailable(f"{name} does not exist.")

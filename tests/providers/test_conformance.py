@@ -15,11 +15,11 @@ from providers.testing import (
     Promise,
     Unavailable,
     attempt,
+    harness_module,
     harness_of,
     is_demanded,
     mode_of,
     promises_of,
-    testing_module,
 )
 
 
@@ -36,7 +36,7 @@ def harnesses() -> Iterator[dict[str, Harness | Unavailable]]:
 def marks(plugin: Plugin) -> list[pytest.MarkDecorator]:
     """All tests of one kind stay in one process when they are spread by group; those with a hypervisor are `live`."""
     try:
-        is_live = bool(getattr(import_module(testing_module(plugin)), "LIVE", False))
+        is_live = bool(getattr(import_module(harness_module(plugin)), "LIVE", False))
     except ImportError:
         is_live = False
     group = pytest.mark.xdist_group(plugin.kind)

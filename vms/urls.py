@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from vms import create_views, views
 
@@ -17,6 +17,7 @@ urlpatterns = [
     path("<uuid:uuid>/description", views.describe, name="describe"),
     path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
     path("<uuid:uuid>/assign", views.assign, name="assign"),
+    path("", include("vms.console.urls")),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),
     *(path(f"<uuid:uuid>/{tab}", views.detail, {"tab": tab}, name=tab) for tab in views.TABS if tab != "overview"),
 ]

@@ -20,6 +20,7 @@ from vms.console.targets import Target
 
 #: How long the browser may take to answer our close frame.
 FAREWELL_S = 2.0
+FIRST_PING_S = 1.5
 BROWSER_LEFT = Closing(Code.NORMAL, "The browser closed the console.")
 
 
@@ -98,7 +99,8 @@ class Console:
         )
         self.stage = Stage.OPEN
         self.say(type="open", view_only=ticket.view_only, life_s=int(settings.CONSOLE_LIFE_S))
-        self.tick(time.monotonic())
+        # A page that only just opened would answer late and look slow.
+        self._ping_due = time.monotonic() + FIRST_PING_S
         if self.stage is Stage.OPEN:
             self.relay.start()
 

@@ -78,8 +78,8 @@ class Loop:
     def from_thread(self, work: Later) -> None:
         """Have the loop's thread do `work`; may be called from anywhere, a signal handler too."""
         self._from_threads.append(work)
-        # When the door is full of knocks it will be answered anyway.
-        with contextlib.suppress(BlockingIOError):
+        # A door full of knocks will be answered anyway; behind a closed one nobody is left.
+        with contextlib.suppress(OSError):
             self._knocker.send(b"\0")
 
     def _answer_door(self, events: int) -> None:

@@ -1,0 +1,121 @@
+// One console's connection: asks for a grant, opens the websocket, and after an end decides by its code what comes next.
+//
+// States told to `onState(state, detail)`: connecting, open, waiting {seconds, sentence}, off, ended {sentence},
+// signed-out, link {url}. `onOpen(channel)` is called when the machine is joined; `onLatency(ms)` now and then.
+import { askGrant, SIGNED_OUT } from "./console-grant.js";
+
+const NORMAL = 1000;
+const NOT_RUNNING = 4409;
+const NOT_CARRIED = 4451;
+// The machine closed, the service restarts, the line broke, the provider was slow: it may be better in a moment.
+const PASSING = new Set([1001, 1005, 1006, 1011, 1012, 4408, 4410, 4452]);
+const PAUSES_S = [1, 2, 4, 8, 15, 30];
+// While the machine is off: soon, since somebody may just be starting it, later seldom.
+const WATCH_OFF_S = 3;
+const WATCH_OFF_LATER_S = 15;
+const SOON_ROUNDS = 20;
+const STEADY_MS = 10000;
+
+// What a viewer sees of the websocket: the machine's bytes only, not what the portal says beside them.
+class Channel {
+  onopen = null;
+  onmessage = null;
+  onclose = null;
+  onerror = null;
+  #socket;
+
+  constructor(socket) { this.#socket = socket; }
+  get binaryType() { return this.#socket.binaryType; }
+  set binaryType(kind) { this.#socket.binaryType = kind; }
+  get readyState() { return this.#socket.readyState; }
+  get protocol() { return this.#socket.protocol; }
+  send(data) { if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(data); }
+  close() { this.#socket.close(NORMAL); }
+}
+
+export class Connection {
+  #grant; #csrf; #told; #socket = null; #timer = 0; #failures = 0; #looks = 0; #round = 0;
+
+  constructor({ grant, csrf, ...told }) {
+    this.#grant = grant;
+    this.#csrf = csrf;
+    this.#told = told;
+  }
+
+  get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
+
+  // `quietly`: what is shown stays until there is something new to say.
+  async connect({ quietly = false } = {}) {
+    this.close();
+    const round = this.#round;
+    if (!quietly) this.#told.onState("connecting");
+    const grant = await askGrant(this.#grant, this.#csrf);
+    if (round !== this.#round) return;
+    if (!grant.token) {
+      this.#ended(grant.code, grant.sentence);
+      return;
+    }
+    const address = new URL(grant.path, location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address, ["kvweb.console", `kvweb.token.${grant.token}`]);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    const channel = new Channel(socket);
+    let openedAt = 0;
+    let link = "";
+    socket.onmessage = (event) => {
+      if (typeof event.data !== "string") {
+        channel.onmessage?.(event);
+        return;
+      }
+      const said = JSON.parse(event.data);
+      if (said.type === "open") {
+        openedAt = Date.now();
+        this.#looks = 0;
+        this.#told.onState("open", { viewOnly: said.view_only });
+        this.#told.onOpen(channel, said);
+      } else if (said.type === "latency") this.#told.onLatency(said.ms);
+      else if (said.type === "link") link = said.url;
+    };
+    socket.onclose = (event) => {
+      channel.onclose?.(event);
+      if (round !== this.#round) return;
+      this.#socket = null;
+      if (openedAt && Date.now() - openedAt > STEADY_MS) this.#failures = 0;
+      if (link) this.#told.onState("link", { url: link });
+      else this.#ended(event.code, event.reason);
+    };
+    socket.onerror = (event) => channel.onerror?.(event);
+  }
+
+  close() {
+    this.#round += 1;
+    clearTimeout(this.#timer);
+    this.#socket?.close(NORMAL);
+    this.#socket = null;
+  }
+
+  #ended(code, sentence) {
+    if (code === SIGNED_OUT) this.#told.onState("signed-out");
+    else if (code === NOT_RUNNING) {
+      this.#failures = 0;
+      this.#looks += 1;
+      this.#told.onState("off", { sentence });
+      const seconds = this.#looks < SOON_ROUNDS ? WATCH_OFF_S : WATCH_OFF_LATER_S;
+      this.#timer = setTimeout(() => this.connect({ quietly: true }), seconds * 1000);
+    } else if (PASSING.has(code)) this.#countDown(sentence || "The connection was lost.");
+    else this.#told.onState("ended", { sentence: sentence || "The console was closed.", isFinal: code === 4404 || code === NOT_CARRIED });
+  }
+
+  #countDown(sentence) {
+    let seconds = PAUSES_S[Math.min(this.#failures, PAUSES_S.length - 1)];
+    this.#failures += 1;
+    const tick = () => {
+      if (seconds <= 0) { this.connect(); return; }
+      this.#told.onState("waiting", { seconds, sentence });
+      seconds -= 1;
+      this.#timer = setTimeout(tick, 1000);
+    };
+    tick();
+  }
+}

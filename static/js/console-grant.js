@@ -1,0 +1,24 @@
+// askGrant(address, csrf): the right to open a console once, {token, path}, or {code, sentence} as a closing console says it.
+export const SIGNED_OUT = 4401;
+const NO_ANSWER = 1006;
+
+export async function askGrant(address, csrf) {
+  let answer;
+  try {
+    answer = await fetch(address, {
+      method: "POST",
+      headers: { "X-CSRFToken": csrf, Accept: "application/json" },
+      credentials: "same-origin",
+      redirect: "manual",
+    });
+  } catch {
+    return { code: NO_ANSWER, sentence: "The portal does not answer." };
+  }
+  if (answer.type === "opaqueredirect" || answer.status === 401) return { code: SIGNED_OUT, sentence: "You are signed out." };
+  try {
+    const told = await answer.json();
+    if (answer.ok || told.code) return told;
+  } catch { /* a page instead of an answer: said below */ }
+  if (answer.status === 404) return { code: 4404, sentence: "The machine does not exist any more." };
+  return { code: answer.status < 500 ? 4403 : NO_ANSWER, sentence: "The portal could not open the console." };
+}

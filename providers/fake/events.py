@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import threading
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,7 +38,7 @@ class FakeEvents(Part, Events):
             for change in new_changes(self.cloud, last):
                 heapq.heappush(waiting, change)
                 last = max(last, change.seq)
-            now = time.time()
+            now = self.cloud.store.clock()
             while waiting and waiting[0].due <= now:
                 change = heapq.heappop(waiting)
                 report(

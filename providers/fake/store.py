@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -52,6 +52,8 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
         self.is_open = True
+        #: The moment of everything that happens; a test may put another clock here.
+        self.clock: Callable[[], float] = time.time
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -67,7 +69,7 @@ class Store:
         with self._lock:
             self._db.execute(begin)
             try:
-                yield Transaction(self._db)
+                yield Transaction(self._db, self.clock())
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
@@ -82,9 +84,9 @@ class Store:
 class Transaction:
     """Typed access to the documents during one transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, now: float) -> None:
         self.db = db
-        self.now = time.time()
+        self.now = now
 
     # -- documents --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ for it, and, in a guest to which no password was given at all, `demo` with the p
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from providers.base import EventTopic, NotFound, PowerState
@@ -113,7 +112,7 @@ class Shell:
             "poweroff": lambda words: self.poweroff(),
             "reboot": lambda words: self.reboot(),
             "uname": lambda words: f"Linux {self.hostname} 6.12.0-sim\n" if "-a" in words else "Linux\n",
-            "uptime": lambda words: f"up {max(int(time.time() - self.vm.booted_at), 0)} seconds, 1 user\n",
+            "uptime": lambda words: f"up {max(int(self.store.clock() - self.vm.booted_at), 0)} seconds, 1 user\n",
             "whoami": lambda words: f"{self.user}\n",
         }
 

@@ -27,7 +27,7 @@ def make(driver: FakeDriver, name: str = "box", **wishes: Any) -> VmRecord:
     return driver.machines.create(spec(name, **wishes))
 
 
-def read_until(sock: socket.socket, wanted: str, timeout_s: float = 3.0) -> str:
+def read_until(sock: socket.socket, wanted: str, timeout_s: float = 15.0) -> str:
     """Everything that a serial line says until it says this."""
     text, end = "", time.monotonic() + timeout_s
     while wanted not in text:
@@ -45,7 +45,7 @@ class Viewer:
 
     def __init__(self, target: StreamConsole, *, answer: Any = None, minor: int = 8) -> None:
         self.sock = target.connect()
-        self.sock.settimeout(5)
+        self.sock.settimeout(15)
         assert self.need(12) == b"RFB 003.008\n"
         self.sock.sendall(f"RFB 003.{minor:03d}\n".encode())
         if minor == 3:

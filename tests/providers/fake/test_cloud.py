@@ -50,16 +50,23 @@ def test_a_cloud_without_demonstration_has_only_its_catalogue() -> None:
 # -- time ---------------------------------------------------------------------------------------------------------
 
 
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self, driver: FakeDriver) -> None:
+        self.now = time.time()
+        driver.cloud.store.clock = lambda: self.now
+
+
 def test_starting_takes_its_time_and_nobody_waits_for_it() -> None:
-    with cloud(start_s=0.3, lease_s=0.2) as driver:
-        begin = time.monotonic()
+    with cloud(start_s=30, lease_s=20) as driver:
+        clock = Clock(driver)
         vm = make(driver)
         assert vm.power is PowerState.STARTING
-        assert time.monotonic() - begin < 0.3
-        time.sleep(0.35)
+        clock.now += 31
         vm = driver.machines.get(vm.external_id)
         assert (vm.power, vm.addresses) == (PowerState.RUNNING, ())
-        time.sleep(0.2)
+        clock.now += 20
         vm = driver.machines.get(vm.external_id)
         assert vm.addresses
         assert vm.nics is not None
@@ -74,8 +81,8 @@ def test_a_guest_that_ignores_the_request_is_switched_off_after_the_timeout() ->
         assert driver.power.stop(deaf.external_id, timeout_s=0.4).power is PowerState.STOPPED
         assert time.monotonic() - begin >= 0.4
         begin = time.monotonic()
-        assert driver.power.stop(good.external_id, timeout_s=5).power is PowerState.STOPPED
-        assert time.monotonic() - begin < 1
+        assert driver.power.stop(good.external_id, timeout_s=60).power is PowerState.STOPPED
+        assert time.monotonic() - begin < 30
 
 
 def test_a_cancelled_stop_leaves_a_deaf_guest_running() -> None:
@@ -88,14 +95,21 @@ def test_a_cancelled_stop_leaves_a_deaf_guest_running() -> None:
 
 
 def test_a_creation_is_seen_by_others_only_when_it_is_complete() -> None:
-    with cloud(create_s=0.4) as driver:
-        maker = threading.Thread(target=make, args=(driver,))
-        maker.start()
-        time.sleep(0.15)
-        assert "box" not in {vm.name for vm in driver.machines.list()}
-        with pytest.raises(AlreadyExists):
-            make(driver)
-        maker.join()
+    with cloud() as driver:
+
+        class Curious(Recorder):
+            """Looks from outside at every step but the last."""
+
+            def report(self, percent: int, sentence: str) -> None:
+                super().report(percent, sentence)
+                if 5 < percent < 100:
+                    assert "box" not in {vm.name for vm in driver.machines.list()}
+                    with pytest.raises(AlreadyExists):
+                        make(driver)
+
+        curious = Curious()
+        driver.machines.create(spec(), curious)
+        assert len(curious.percents) >= 5
         assert driver.machines.find("box").name == "box"
 
 
@@ -235,10 +249,13 @@ def test_another_process_sees_and_changes_the_same_cloud(tmp_path: Path) -> None
         time.sleep(0.15)
         subprocess.run([sys.executable, "-c", START, path], check=True, timeout=30)
         assert driver.machines.get(vm.external_id).power is PowerState.RUNNING
-        time.sleep(0.3)
+        end = time.monotonic() + 10
+        while vm.external_id not in {event.external_id for event in heard}:
+            assert time.monotonic() < end
+            time.sleep(0.02)
         stop.set()
-        watcher.join(2)
-        assert [event.topic for event in heard if event.external_id == vm.external_id] == [EventTopic.VM]
+        watcher.join(5)
+        assert {event.topic for event in heard if event.external_id == vm.external_id} == {EventTopic.VM}
 
 
 def test_many_threads_make_vms_at_once_without_a_collision(tmp_path: Path) -> None:
@@ -268,25 +285,31 @@ def test_many_threads_make_vms_at_once_without_a_collision(tmp_path: Path) -> No
 
 
 def test_the_news_of_a_start_come_in_order_and_at_their_time() -> None:
-    with cloud(start_s=0.3, lease_s=0.2) as driver:
-        heard: list[tuple[str, float]] = []
-        stop = threading.Event()
+    with cloud(start_s=30, lease_s=20) as driver:
+        clock, stop = Clock(driver), threading.Event()
+        heard: list[str] = []
         assert driver.events is not None
-        watcher = threading.Thread(
-            target=driver.events.watch, args=(lambda event: heard.append((event.hint, time.monotonic())), stop)
-        )
+        watcher = threading.Thread(target=driver.events.watch, args=(lambda event: heard.append(event.hint), stop))
         watcher.start()
         time.sleep(0.15)
-        begin = time.monotonic()
+
+        def wait_for(*hints: str) -> None:
+            end = time.monotonic() + 10
+            while [hint for hint in heard if hint in ("created", "started", "addresses")] != list(hints):
+                assert time.monotonic() < end, heard
+                time.sleep(0.02)
+
         make(driver)
-        time.sleep(0.9)
+        wait_for("created")
+        time.sleep(0.25)
+        wait_for("created")
+        clock.now += 31
+        wait_for("created", "started")
+        clock.now += 20
+        wait_for("created", "started", "addresses")
         stop.set()
-        watcher.join(2)
-        hints = [hint for hint, _ in heard if hint in ("created", "started", "addresses")]
-        assert hints == ["created", "started", "addresses"]
-        when = dict(heard)
-        assert 0.3 <= when["started"] - begin < 0.6
-        assert 0.5 <= when["addresses"] - begin < 0.9
+        watcher.join(5)
+        assert not watcher.is_alive()
 
 
 # -- size ---------------------------------------------------------------------------------------------------------
@@ -300,7 +323,7 @@ def test_a_crowd_is_listed_in_one_call() -> None:
         begin = time.monotonic()
         vms = driver.machines.list()
         assert (len(vms), driver.cloud.calls - before) == (1000, 1)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10
         assert len({vm.nics[0].mac for vm in vms if vm.nics}) == 1000
 
 

@@ -41,7 +41,7 @@ def target(driver: FakeDriver, vm: VmRecord, kind: ConsoleKind = ConsoleKind.SER
     return found
 
 
-def until(look: Callable[[], bool], timeout_s: float = 3.0) -> None:
+def until(look: Callable[[], bool], timeout_s: float = 15.0) -> None:
     end = time.monotonic() + timeout_s
     while not look():
         assert time.monotonic() < end
@@ -77,7 +77,7 @@ def test_the_shell_knows_its_vm(driver: FakeDriver) -> None:
             ("echo a b", "a b\r\n"),
         ):
             line.sendall(f"{command}\r".encode())
-            assert answer in read_until(line, "~$ ", 3).partition("\r\n")[2]
+            assert answer in read_until(line, "~$ ").partition("\r\n")[2]
         line.sendall(b"exit\r")
         read_until(line, "front login: ")
 
@@ -119,7 +119,7 @@ def test_poweroff_stops_the_vm_and_ends_the_line(driver: FakeDriver) -> None:
         read_until(line, "login: ")
         line.sendall(b"demo\rdemo\rpoweroff\r")
         read_until(line, "Powering off")
-        line.settimeout(3)
+        line.settimeout(15)
         while line.recv(4096):
             pass
     assert driver.machines.get(vm.external_id).power is PowerState.STOPPED
@@ -140,7 +140,7 @@ def test_a_line_ends_when_the_vm_is_stopped_or_deleted(driver: FakeDriver) -> No
         with closing(target(driver, vm).connect()) as line:
             read_until(line, "login: ")
             end()
-            line.settimeout(3)
+            line.settimeout(15)
             assert line.recv(4096) == b""
 
 
@@ -152,7 +152,7 @@ def test_a_line_does_not_outlive_a_quick_stop_and_start(driver: FakeDriver) -> N
         read_until(line, "login: ")
         driver.power.stop(vm.external_id, force=True)
         driver.power.start(vm.external_id)
-        line.settimeout(3)
+        line.settimeout(15)
         assert line.recv(4096) == b""
     assert target(driver, vm).endpoint != before.endpoint
 
@@ -174,13 +174,16 @@ def test_an_empty_disk_does_not_boot(driver: FakeDriver) -> None:
 
 
 def test_the_boot_takes_its_time() -> None:
-    with cloud(start_s=0.6) as driver:
+    with cloud(start_s=30) as driver:
+        begin = time.time()
+        now = begin
+        driver.cloud.store.clock = lambda: now
         vm = make(driver)
         with closing(target(driver, vm).connect()) as line:
-            assert "login" not in read_until(line, "firmware")
-            begin = time.monotonic()
+            now = begin + 16
+            assert "login" not in read_until(line, "smp")
+            now = begin + 31
             read_until(line, "login: ")
-            assert time.monotonic() - begin > 0.2
 
 
 def test_a_console_stays_when_the_driver_that_opened_it_is_closed(tmp_path: object) -> None:
@@ -274,7 +277,7 @@ def test_garbage_ends_the_connection_and_nothing_else(driver: FakeDriver, garbag
     found = target(driver, make(driver), ConsoleKind.VNC)
     with closing(found.connect()) as sock:
         sock.sendall(garbage)
-        sock.settimeout(3)
+        sock.settimeout(15)
         while sock.recv(4096):
             pass
     assert len(Viewer(found).look()) == 25

@@ -1,0 +1,138 @@
+"""A real guest under emulation: it boots, reads its seed, gets an address, talks, and goes when it is asked to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from providers.base import (
+    CloudInit,
+    ConsoleKind,
+    DiskSpec,
+    GuestFile,
+    GuestUser,
+    ImageSpec,
+    NicSpec,
+    PowerState,
+    StreamConsole,
+    VmRecord,
+    VmSpec,
+)
+from providers.guest.passwords import hash_password
+from providers.kvm.testing import Backend
+
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")]
+
+GUEST = Path(os.environ.get("KVWEB_GUEST_IMAGE", Path(__file__).parents[3] / "var" / "guest" / "kvweb-guest.qcow2"))
+PASSWORD = "correct horse"
+
+
+class Terminal:
+    """Somebody at the serial line."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self.seen = ""
+
+    def wait_for(self, text: str, timeout_s: float = 180.0) -> None:
+        """Read until the text was said since the last that was waited for."""
+        end = time.monotonic() + timeout_s
+        while text not in self.seen:
+            assert time.monotonic() < end, f"“{text}” was not said; the end is {self.seen[-800:]!r}"
+            self._line.settimeout(1)
+            try:
+                piece = self._line.recv(65536)
+            except TimeoutError:
+                continue
+            assert piece, f"the line ended before “{text}”: {self.seen[-800:]!r}"
+            self.seen += piece.decode(errors="replace")
+        self.seen = self.seen.partition(text)[2]
+
+    def type(self, text: str) -> None:
+        self._line.sendall(text.encode() + b"\r")
+
+
+@pytest.fixture(scope="module")
+def guest(backend: Backend) -> Iterator[VmRecord]:
+    if not GUEST.exists():
+        pytest.skip(f"the guest image {GUEST} is not built")
+    if not backend.raw.networkLookupByName("default").isActive():
+        pytest.skip("libvirt's default network is switched off")
+    image = backend.driver.images.add(ImageSpec(name=f"{backend.name}-guest", path=str(GUEST), pool=backend.name))
+    vm = backend.driver.machines.create(
+        VmSpec(
+            name=f"{backend.name}-boots",
+            memory_mib=256,
+            disks=(DiskSpec(image=image.external_id, size_gib=1),),
+            nics=(NicSpec(network="default"),),
+            cloud_init=CloudInit(
+                hostname="told-so",
+                users=(GuestUser(name="ada", password_hash=hash_password(PASSWORD, rounds=5000)),),
+                files=(GuestFile(path="/etc/told", content="ü & <b> 'x' \"y\"\n"),),
+            ),
+        )
+    )
+    yield vm
+    backend.driver.machines.delete(vm.external_id)
+    backend.driver.images.delete(image.external_id)
+
+
+@pytest.fixture(scope="module")
+def terminal(backend: Backend, guest: VmRecord) -> Iterator[Terminal]:
+    target = backend.driver.consoles.open(guest.external_id, ConsoleKind.SERIAL)
+    assert isinstance(target, StreamConsole)
+    with target.connect() as line:
+        yield Terminal(line)
+
+
+def until(look: Callable[[], bool], timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not look():
+        assert time.monotonic() < end
+        time.sleep(0.25)
+
+
+def test_it_boots_and_its_user_logs_in_with_the_password(terminal: Terminal) -> None:
+    terminal.wait_for("told-so login:")
+    terminal.type("ada")
+    terminal.wait_for("Password:")
+    terminal.type(PASSWORD)
+    terminal.wait_for("$")
+    terminal.type("id -un; hostname; cat /etc/told; echo en''d")
+    terminal.wait_for("ada\r\ntold-so\r\nü & <b> 'x' \"y\"")
+    terminal.wait_for("end")
+
+
+def test_its_address_is_known_to_get_and_to_list(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    del terminal
+    until(lambda: bool(backend.driver.machines.get(guest.external_id).addresses))
+    record = backend.driver.machines.get(guest.external_id)
+    listed = next(vm for vm in backend.driver.machines.list() if vm.external_id == guest.external_id)
+    assert record.nics is not None
+    assert listed.nics is not None
+    assert record.nics[0].addresses_source in {"agent", "lease", "arp"}
+    assert listed.nics[0].addresses_source == "lease"
+    assert set(listed.addresses) <= set(record.addresses)
+
+
+def test_it_reboots_when_asked(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    assert backend.driver.power.restart(guest.external_id).power is PowerState.RUNNING
+    terminal.wait_for("told-so login:")
+
+
+def test_it_shuts_down_when_asked(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    del terminal
+    begun = time.monotonic()
+    assert backend.driver.power.stop(guest.external_id, timeout_s=90).power is PowerState.STOPPED
+    assert time.monotonic() - begun < 90
+    # It went down by itself: the last event was a shutdown of the guest's, not the plug.
+    assert backend.raw.lookupByUUIDString(guest.external_id).state()[1] == SHUTDOWN
+
+
+#: VIR_DOMAIN_SHUTOFF_SHUTDOWN
+SHUTDOWN = 1

@@ -351,8 +351,11 @@ class CreateForm(forms.Form):
         hidden: set[str] = set()
         if self.data.get("size") != OWN:
             hidden |= OWN_SIZE
+        if self.offer.provider is None:
+            # The one thing to say is that there is no provider; what it would have had follows from it.
+            hidden |= {"image", "size"}
         image = self.cleaned_data.get("image")
-        if "image" not in self.errors and (image is None or image.is_iso):
+        if "image" not in self.errors and self.offer.provider is not None and (image is None or image.is_iso):
             hidden |= FIRST_BOOT
         for name in hidden:
             self.errors.pop(name, None)
@@ -495,6 +498,8 @@ FIRST_BOOT = frozenset(
     {"username", "password", "ssh_password_login", "keys", "new_key", "hostname", "packages", "commands", "user_data"}
 )
 EMPTY_VALUES: dict[str, Any] = {
+    "image": None,
+    "size": None,
     "vcpus": None,
     "memory_mib": None,
     "ssh_password_login": False,

@@ -82,7 +82,7 @@ def values_of(record: VmRecord) -> dict[str, Any]:
         "consoles": sorted(kind.value for kind in record.consoles) if record.consoles is not None else None,
         "addresses": " ".join(record.addresses)[:500] if record.nics is not None else None,
         "disk_gib": (
-            round(sum(disk.size_gib for disk in record.disks if disk.device is DiskDevice.DISK), 2)
+            round(sum(disk.size_gib for disk in record.disks if disk.device is DiskDevice.DISK), 4)
             if record.disks is not None
             else None
         ),
@@ -236,13 +236,18 @@ def _write(provider: Provider, differing: dict[int, VmRecord], asked_at: datetim
     return changed
 
 
-def _mark_missing(pks: set[int], asked_at: datetime) -> list[VirtualMachine]:
+def _mark_missing(pks: set[int], asked_at: datetime | None = None) -> list[VirtualMachine]:
     """Rows that a complete answer did not tell of, unless they were written from a later one."""
     if not pks:
         return []
-    gone = VirtualMachine.objects.filter(pk__in=pks).exclude(told_at__gt=asked_at)
+    gone = VirtualMachine.objects.filter(pk__in=pks).exclude(told_at__gt=asked_at or timezone.now())
     listed = list(gone.only("pk", "uuid", "project_id"))
-    gone.update(presence=Presence.MISSING, missing_since=timezone.now())
+    # A machine that was found and never handed to anybody is nobody's loss: its row goes with it.
+    unassigned = VirtualMachine.objects.filter(pk__in=[row.pk for row in listed], project__is_unassigned=True)
+    unassigned.update(presence=Presence.DELETED, told_at=timezone.now())
+    VirtualMachine.objects.filter(pk__in=[row.pk for row in listed], presence=Presence.PRESENT).update(
+        presence=Presence.MISSING, missing_since=timezone.now(), told_at=timezone.now()
+    )
     return listed
 
 
@@ -256,8 +261,5 @@ def _adopt(provider: Provider, record: VmRecord, asked_at: datetime) -> VirtualM
 @transaction.atomic
 def forget(provider: Provider, external_id: str) -> None:
     """The provider says that the machine is gone: it was deleted there, or by a job of ours that will say so itself."""
-    row = VirtualMachine.objects.filter(provider=provider, external_id=external_id, presence=Presence.PRESENT).first()
-    if row is not None:
-        row.presence, row.missing_since, row.told_at = Presence.MISSING, timezone.now(), timezone.now()
-        row.save(update_fields=["presence", "missing_since", "told_at"])
-        publish_many([News(row.subject, row.project_id)])
+    gone = VirtualMachine.objects.filter(provider=provider, external_id=external_id, presence=Presence.PRESENT)
+    publish_many([News(row.subject, row.project_id) for row in _mark_missing(set(gone.values_list("pk", flat=True)))])

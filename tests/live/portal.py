@@ -22,6 +22,7 @@ import libvirt
 ROOT = Path(__file__).parents[2]
 GUEST = ROOT / "var" / "guest" / "kvweb-guest.qcow2"
 URI = "qemu:///system"
+PREFIX = "kvweb-test-live-"
 
 
 def free_port() -> int:
@@ -141,26 +142,24 @@ class Portal:
 
 @contextlib.contextmanager
 def what_libvirt_had() -> Iterator[libvirt.virConnect]:
-    """Let everything go afterwards that was not there before: domains, volumes, networks, pools of our name."""
+    """Take away afterwards what live tests made: machines of their prefix, their disks, and the guest's image.
+
+    Other tests may be using the same libvirt meanwhile, so nothing else is touched.
+    """
     connection = libvirt.open(URI)
-    volumes_before = set(volumes(connection))
-    pools_before = {pool.name() for pool in connection.listAllStoragePools()}
+    before = set(volumes(connection))
     try:
         yield connection
     finally:
         for domain in connection.listAllDomains():
-            if domain.name().startswith("kvweb-test-"):
+            if domain.name().startswith(PREFIX):
                 if domain.isActive():
                     domain.destroy()
                 domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
-        for path in set(volumes(connection)) - volumes_before:
-            with contextlib.suppress(libvirt.libvirtError):
-                connection.storageVolLookupByPath(path).delete()
-        for pool in connection.listAllStoragePools():
-            if pool.name() not in pools_before and pool.name().startswith("kvweb-test-"):
-                if pool.isActive():
-                    pool.destroy()
-                pool.undefine()
+        for path in set(volumes(connection)) - before:
+            if Path(path).name.startswith((PREFIX, "kvweb-guest-")):
+                with contextlib.suppress(libvirt.libvirtError):
+                    connection.storageVolLookupByPath(path).delete()
         connection.close()
 
 
@@ -168,6 +167,8 @@ def volumes(connection: libvirt.virConnect) -> list[str]:
     """Paths of all volumes of all pools, read anew from the disk."""
     found = []
     for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-        pool.refresh()
-        found += [volume.path() for volume in pool.listAllVolumes()]
+        # Another test's pool may go while we look.
+        with contextlib.suppress(libvirt.libvirtError):
+            pool.refresh()
+            found += [volume.path() for volume in pool.listAllVolumes()]
     return found

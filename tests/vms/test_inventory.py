@@ -171,3 +171,10 @@ def test_a_thousand_unchanged_machines_cost_one_query(
     inventory.apply(fake_provider, records, is_complete=True)
     with django_assert_max_num_queries(3):
         inventory.apply(fake_provider, records, is_complete=True)
+
+
+def test_a_found_machine_that_nobody_was_given_goes_with_its_machine(fake_provider: Provider) -> None:
+    (vm,) = inventory.apply(fake_provider, [told()])
+    inventory.apply(fake_provider, [], is_complete=True)
+    vm.refresh_from_db()
+    assert vm.presence == Presence.DELETED

@@ -1,0 +1,146 @@
+"""The first hour of a person with kvweb, on real parts: sign in, make a machine, use it, take it away."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+
+import libvirt
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.live.portal import Portal, until, volumes
+
+pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
+
+NAME = "kvweb-test-live-first"
+PASSWORD = "first-light-2026"
+LOGIN_S = 120_000
+"""Generous: the guest itself needs some 15 s on an idle machine without KVM, and tests share two cores."""
+
+
+def picture(page: Page) -> np.ndarray:
+    """What the noVNC canvas shows, as height × width × RGB."""
+    from PIL import Image
+
+    canvas = page.locator("canvas").first
+    return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
+
+
+def terminal(page: Page) -> str:
+    """What the serial page's terminal shows."""
+    return page.locator(".xterm-rows").inner_text()
+
+
+def type_line(page: Page, text: str) -> None:
+    page.keyboard.type(text, delay=15)
+    page.keyboard.press("Enter")
+
+
+def test_a_person_makes_uses_and_deletes_a_machine(
+    signed_in: Page, portal: Portal, hypervisor: libvirt.virConnect
+) -> None:
+    page = signed_in
+    until(
+        lambda: portal.rows("select 1 from storage_image where title like 'kvweb guest%'"),
+        timeout_s=60,
+        said="Adding the guest image",
+        explain=portal.jobs,
+    )
+
+    # A name and an image are enough; a password lets us in.
+    page.goto(f"{portal.url}/vms/create")
+    page.get_by_label("Name", exact=True).fill(NAME)
+    page.locator("label", has_text="kvweb guest").first.click()
+    page.locator("label", has_text="tiny").first.click()
+    page.get_by_label("User name").fill("kvweb")
+    page.get_by_label("Password", exact=True).or_(page.locator("[name=password]")).first.fill(PASSWORD)
+    pressed = time.monotonic()
+    page.get_by_role("button", name="Create and start").click()
+
+    # Its page shows it being made, and then running, without a reload.
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
+    assert time.monotonic() - pressed < 10, "The click was not answered at once"
+    vm_url = page.url
+    expect(page.locator("body")).to_contain_text(re.compile("Creating|Running"))
+    expect(page.locator("body")).to_contain_text("Running", timeout=60_000)
+    domain = hypervisor.lookupByName(NAME)
+    assert domain.isActive()
+
+    # The screen: the guest's login, on a canvas that is not blank.
+    page.goto(f"{vm_url.rstrip('/')}/console/vnc")
+    page.locator("canvas").first.wait_for(timeout=30_000)
+    until(lambda: np.unique(picture(page)).size > 1, timeout_s=120, said="A picture on the screen", every_s=1)
+
+    # The serial line: log in with the password that cloud-init was given, read the host name back.
+    page.goto(f"{vm_url.rstrip('/')}/console/serial")
+    page.locator(".xterm-rows").wait_for()
+    expect(page.locator(".xterm-rows")).to_contain_text(f"{NAME} login:", timeout=LOGIN_S)
+    page.locator(".xterm-helper-textarea").focus()
+    type_line(page, "kvweb")
+    expect(page.locator(".xterm-rows")).to_contain_text("Password:", timeout=30_000)
+    type_line(page, PASSWORD)
+    until(lambda: re.search(r"[$#]\s*$", terminal(page).rstrip() + " "), timeout_s=30, said="A shell prompt")
+    type_line(page, "echo name=$(hostname)")
+    expect(page.locator(".xterm-rows")).to_contain_text(f"name={NAME}", timeout=30_000)
+
+    # By now the screen shows the same prompt: white text on black, in the upper part.
+    page.goto(f"{vm_url.rstrip('/')}/console/vnc")
+    page.locator("canvas").first.wait_for(timeout=30_000)
+    until(lambda: np.unique(picture(page)).size > 1, timeout_s=30, said="A picture on the screen")
+    lit = (picture(page).max(axis=2) > 100).mean()
+    assert 0.001 < lit < 0.5, f"{lit:.2%} of the screen is lit, which is no text"
+
+    # Its address arrives by itself.
+    page.goto(vm_url)
+    expect(page.locator("body")).to_contain_text(re.compile(r"\b192\.168\.\d+\.\d+\b"), timeout=60_000)
+
+    # Shut down softly, then delete for good.
+    press(page, "Shut down")
+    expect(page.locator("body")).to_contain_text(re.compile(r"\bOff\b"), timeout=90_000)
+    assert not domain.isActive()
+    press(page, "Delete", typed=NAME)
+    until(
+        lambda: NAME not in {found.name() for found in hypervisor.listAllDomains()},
+        timeout_s=30,
+        said="Deleting",
+        explain=portal.jobs,
+    )
+    assert not [path for path in volumes(hypervisor) if NAME in path]
+    page.goto(f"{portal.url}/vms/")
+    expect(page.locator("body")).not_to_contain_text(NAME)
+
+
+def press(page: Page, name: str, typed: str = "") -> None:
+    """Press an action of the machine's page and answer its question."""
+    button = page.get_by_role("button", name=name, exact=True).or_(page.get_by_role("link", name=name, exact=True))
+    if not button.first.is_visible():
+        page.get_by_role("button", name=re.compile("more|actions", re.IGNORECASE)).first.click()
+    button.first.click()
+    dialog = page.locator("dialog[open]")
+    dialog.wait_for()
+    if typed:
+        dialog.get_by_role("textbox").fill(typed)
+    dialog.get_by_role("button", name=name, exact=True).click()
+
+
+def test_a_machine_started_with_virsh_changes_its_row_within_a_second(
+    signed_in: Page, portal: Portal, hypervisor: libvirt.virConnect
+) -> None:
+    page = signed_in
+    domain = hypervisor.defineXML(
+        "<domain type='qemu'><name>kvweb-test-live-outside</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
+        "<os><type>hvm</type></os></domain>"
+    )
+    page.goto(f"{portal.url}/vms/")
+    row = page.locator("tr", has_text="kvweb-test-live-outside")
+    expect(row).to_contain_text("Off", timeout=20_000)
+    time.sleep(1)  # the stream is open
+    domain.create()
+    expect(row).to_contain_text("Running", timeout=1000)
+    domain.destroy()
+    expect(row).to_contain_text("Off", timeout=1000)
+    domain.undefine()
+    expect(row).to_have_count(0, timeout=5000)

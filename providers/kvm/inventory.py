@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.base import EventTopic, ProviderEvent
+from providers.base import EventTopic, ProviderEvent, VmRecord
 from providers.kvm.connection import Connection
 from providers.kvm.errors import has_code
 from providers.kvm.native import LibvirtError, libvirt
@@ -52,6 +52,9 @@ class Known:
     was_active: bool
     read_at: float
     sizes: Mapping[str, int] = field(default_factory=dict)
+    made_from: tuple[object, ...] = ()
+    """What beside this the record was made from; a list of 2000 would spend half its time making the same again."""
+    record: VmRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.base import QUIET, Machines, NotFound, PowerState, Progress, VmRecord, VmSpec
 from providers.kvm import addresses, creation, deletion
 from providers.kvm.errors import vendor_calls
-from providers.kvm.inventory import Inventory
+from providers.kvm.inventory import Inventory, Known, Standing
 from providers.kvm.native import libvirt
 from providers.kvm.part import Part
 from providers.kvm.records import Seen, power_of, vm_record
@@ -25,20 +25,7 @@ class KvmMachines(Part, Machines):
             autostart = self._autostarting()
             leases = addresses.leases(self.raw)
             pools = inventory.pools()
-        return [
-            vm_record(
-                Seen(
-                    machine=known.machine,
-                    state=vm.state,
-                    reason=vm.reason,
-                    autostart=vm.uuid in autostart,
-                    sizes=known.sizes,
-                    addresses=leases,
-                    pools=pools,
-                )
-            )
-            for vm, known in everything
-        ]
+        return [_listed(vm, known, vm.uuid in autostart, leases, pools) for vm, known in everything]
 
     def get(self, external_id: str) -> VmRecord:
         """One VM, read anew with the addresses that its agent and the ARP table know; up to a second for an agent."""
@@ -98,3 +85,26 @@ class KvmMachines(Part, Machines):
     def _autostarting(self) -> frozenset[str]:
         flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
         return frozenset(domain.UUIDString() for domain in self.raw.listAllDomains(flag))
+
+
+def _listed(
+    vm: Standing, known: Known, autostart: bool, leases: addresses.Addresses, pools: Mapping[str, str]
+) -> VmRecord:
+    """The record for a list; the same object again while nothing has changed."""
+    # A lease outlives the VM's run, and what is off has no address.
+    given = tuple(leases.get(card.mac) for card in known.machine.cards) if vm.is_active else ()
+    made_from = (vm.state, vm.reason, autostart, given, pools)
+    if known.record is None or known.made_from != made_from:
+        known.record = vm_record(
+            Seen(
+                machine=known.machine,
+                state=vm.state,
+                reason=vm.reason,
+                autostart=autostart,
+                sizes=known.sizes,
+                addresses=leases if vm.is_active else {},
+                pools=pools,
+            )
+        )
+        known.made_from = made_from
+    return known.record

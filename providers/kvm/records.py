@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 from providers.base import ConsoleKind, DiskDevice, DiskRecord, NicRecord, PowerState, VmRecord
 from providers.kvm.design import BRIDGE_PREFIX
@@ -91,7 +90,7 @@ def _nic(card: SeenCard, addresses: Mapping[str, tuple[str, tuple[str, ...]]]) -
 
 
 def _disk(drive: SeenDrive, seen: Seen) -> DiskRecord:
-    folder = str(PurePosixPath(drive.source).parent) if drive.source.startswith("/") else ""
+    folder = drive.source.rpartition("/")[0]
     return DiskRecord(
         external_id=drive.target,
         device=DiskDevice(drive.device) if drive.device in {"cdrom", "floppy"} else DiskDevice.DISK,

@@ -220,7 +220,7 @@ def page(user: Person, filters: Filters, *, number: int = 1, size: int = 50) -> 
         counts=counts,
         providers=dict(sorted(by_provider.items())),
         projects=dict(sorted(by_project.items())),
-        unreachable=[provider for pk, provider in sorted(providers.items()) if pk in unreachable],
+        unreachable=[providers[pk] for pk in sorted(unreachable & {group.provider_id for group in narrowed})],
         known_providers=len(providers),
         active_jobs=len(active),
         is_filtered=bool(filters.text or filters.state or filters.provider or filters.project),

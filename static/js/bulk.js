@@ -1,5 +1,5 @@
 // Selecting rows: the bar at the bottom appears with the first one; Shift selects a range.
-const bar = () => document.getElementById("bulk-bar");
+const bar = () => document.getElementById("bulk");
 const boxes = () => [...document.querySelectorAll("input[name=vm]")];
 let last = null;
 

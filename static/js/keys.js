@@ -41,10 +41,10 @@ document.addEventListener("keydown", (event) => {
   }
   if (isTyping(event.target) || event.target.closest(".console, [data-own-keys]")) return;
   if (event.key === "?" && help) { event.preventDefault(); help.showModal(); return; }
-  if (event.key === "j" || event.key === "k") { move(event.key === "j" ? 1 : -1); return; }
+  if (!first && (event.key === "j" || event.key === "k")) { move(event.key === "j" ? 1 : -1); return; }
   const row = cursor();
   const isOnControl = event.target.closest("a, button") && !event.target.matches("[data-open]");
-  if (row && inRow[event.key] && !(event.key === "Enter" && (isOnControl || event.target.matches("[data-open]")))) {
+  if (!first && row && inRow[event.key] && !(event.key === "Enter" && (isOnControl || event.target.matches("[data-open]")))) {
     event.preventDefault();
     inRow[event.key](row);
     return;

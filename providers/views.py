@@ -230,7 +230,14 @@ def ask(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
     """The question before an action: a dialog, or a page where there are no scripts."""
     provider, wanted = _get(request, uuid), _action(action)
     check = wanted.check(provider, request.user)
-    context = {"provider": provider, "action": wanted, "question": wanted.asks(provider), "reason": check.reason}
+    context = {
+        "provider": provider,
+        "action": wanted,
+        "question": wanted.asks(provider),
+        "reason": check.reason,
+        # In a dialog the button waits until the name was typed; without scripts it could wait for ever.
+        "is_dialog": is_htmx(request),
+    }
     return render(request, "providers/_ask.html" if is_htmx(request) else "providers/ask.html", context)
 
 

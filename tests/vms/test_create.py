@@ -147,7 +147,7 @@ def test_a_provider_that_is_not_open_to_the_project_is_not_offered(
 
 
 def test_nobody_signed_in_goes_to_the_sign_in_page(client: Client) -> None:
-    assert client.get("/vms/create").url == "/accounts/login/?next=/vms/create"
+    assert client.get("/vms/create").headers["Location"] == "/accounts/login/?next=/vms/create"
 
 
 # -- what is wrong is said in words, beside the field ------------------------------------------------------------------
@@ -419,7 +419,7 @@ def failed(post: Callable[..., Any]) -> Job:
 
 
 def test_a_failed_creation_opens_as_it_was_typed(failed: Job, alice: User, client_of: SignIn) -> None:
-    answer = client_of(alice).get("/vms/create", {"again": failed.uuid})
+    answer = client_of(alice).get("/vms/create", {"again": str(failed.uuid)})
     form, page = answer.context["form"], answer.content.decode()
     assert form["name"].value() == "web-1"
     assert form["size"].value() == "flavor:large"
@@ -439,7 +439,7 @@ def test_a_row_that_became_something_is_not_used_again(
     failed: Job, post: Callable[..., Any], alice: User, client_of: SignIn
 ) -> None:
     VirtualMachine.objects.update(presence=Presence.PRESENT)
-    form = client_of(alice).get("/vms/create", {"again": failed.uuid}).context["form"]
+    form = client_of(alice).get("/vms/create", {"again": str(failed.uuid)}).context["form"]
     assert form["name"].value() == "web-2"
     assert "This name is taken" in sentences(post(again=failed.uuid))[0]
     assert post(again=failed.uuid, name="web-2").status_code == 302
@@ -449,12 +449,12 @@ def test_a_row_that_became_something_is_not_used_again(
 def test_a_colleague_sees_the_form_but_not_its_secrets(failed: Job, project: Project, client_of: SignIn) -> None:
     colleague = User.objects.create_user("dora", "", "x")
     Membership.objects.create(user=colleague, project=project, role=Role.MEMBER)
-    form = client_of(colleague).get("/vms/create", {"again": failed.uuid}).context["form"]
+    form = client_of(colleague).get("/vms/create", {"again": str(failed.uuid)}).context["form"]
     assert form["description"].value() == "for tests"
     assert not form["commands"].value()
 
 
 def test_a_stranger_cannot_open_it(failed: Job, charlie: User, client_of: SignIn) -> None:
-    answer = client_of(charlie).get("/vms/create", {"again": failed.uuid})
+    answer = client_of(charlie).get("/vms/create", {"again": str(failed.uuid)})
     assert "for tests" not in answer.content.decode()
     assert not answer.context["form"]["name"].value()

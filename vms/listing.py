@@ -104,7 +104,7 @@ class Page:
 
 
 def text_condition(text: str, projects: Iterable[Project]) -> Q:
-    """Each word stands in the name, an address or the project's name; projects are few and compared here, not joined."""
+    """Each word stands in name, addresses or the project's name; projects are few and compared here, not joined."""
     condition = Q()
     for word in text.split()[:MOST_WORDS]:
         named = [project.pk for project in projects if word.lower() in project.name.lower()]

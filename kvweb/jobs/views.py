@@ -47,7 +47,7 @@ def _found(request: HttpRequest, uuid: UUID) -> Job:
 
 def may_cancel(user: User, job: Job) -> bool:
     """One's own job, or any of a project where the role allows it."""
-    return job.is_active and (job.user_id == user.pk or allowed(user, "job.cancel", job))  # type: ignore[arg-type]
+    return job.is_active and (job.user_id == user.pk or allowed(user, "job.cancel", job))
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

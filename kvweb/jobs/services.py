@@ -69,17 +69,27 @@ def start(
         is_background=is_background,
         retry_of=retry_of,
     )
-    try:
-        with transaction.atomic():
-            job.save(force_insert=True)
-    except IntegrityError:
-        active = Job.objects.filter(subject=subject, exclusive=True, state__in=ACTIVE).first()
-        if active is None:
-            raise
+    active = _insert_unless_active(job)
+    if active is not None:
         return active
     announce(job, topic="created")
     transaction.on_commit(lambda: enqueue(job))
     return job
+
+
+def _insert_unless_active(job: Job) -> Job | None:
+    """Write the row; or return the active job that stands in its way."""
+    while True:
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+        except IntegrityError:
+            # None here means that it ended between our insert and our look: the way is free now.
+            active = Job.objects.filter(subject=job.subject, exclusive=True, state__in=ACTIVE).first()
+            if active is not None or not job.subject:
+                return active
+        else:
+            return None
 
 
 def enqueue(job: Job, *, after_s: float = 0.0) -> bool:

@@ -20,14 +20,14 @@ class Ticket:
     vm_pk: int
     vm_uuid: str
     external_id: str
-    provider: Provider
+    provider_pk: int
     kind: ConsoleKind
     view_only: bool
     session_key: str = field(repr=False)
 
 
-def admit(request: Request) -> Ticket:
-    """Redeem the grant. Raises Refused.
+def admit(request: Request) -> tuple[Ticket, Provider]:
+    """Redeem the grant; what it opens, and the machine's provider as its row is now. Raises Refused.
 
     The session is looked at before the token: a token without its session is not even used up.
     """
@@ -38,14 +38,15 @@ def admit(request: Request) -> Ticket:
         request.grant_id, request.token, user=user, session_key=request.session_key, address=request.address
     )
     grants.check(grant.vm, ConsoleKind(grant.kind), user)
-    return Ticket(
+    ticket = Ticket(
         grant_pk=grant.pk,
         user_pk=user.pk,
         vm_pk=grant.vm_id,
         vm_uuid=str(grant.vm.uuid),
         external_id=grant.vm.external_id,
-        provider=grant.vm.provider,
+        provider_pk=grant.vm.provider_id,
         kind=ConsoleKind(grant.kind),
         view_only=grant.view_only,
         session_key=request.session_key,
     )
+    return ticket, grant.vm.provider

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from vms.console.closing import Closing, Code, Refused
 from vms.console.loop import Loop
@@ -19,9 +20,9 @@ T = TypeVar("T")
 
 
 class Database:
-    def __init__(self, loop: Loop, threads: int = THREADS, initializer: Callable[[], None] | None = None) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._pool = ThreadPoolExecutor(threads, "console-database", initializer)
+        self._pool = ThreadPoolExecutor(THREADS, "console-database")
 
     def do(self, work: Callable[[], T], done: Callable[[T | Closing], None] | None = None) -> None:
         """Do `work` in a thread; `done` is called in the loop's thread with its result, or with why there is none."""
@@ -43,5 +44,14 @@ class Database:
         self._pool.submit(run)
 
     def close(self) -> None:
-        """Wait for what was begun: ends of consoles are still written down."""
+        """Wait for what was begun (ends of consoles are written down), and close every thread's connection."""
+        together = threading.Barrier(THREADS)
+
+        def let_go() -> None:
+            # Each waits for the others, so that no thread takes two of these and another none.
+            together.wait(timeout=10)
+            connections.close_all()
+
+        for _ in range(THREADS):
+            self._pool.submit(let_go)
         self._pool.shutdown(wait=True)

@@ -11,10 +11,10 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
 
 from django.conf import settings
 
+from providers.models import Provider
 from vms.console import grants, standing
 from vms.console.admission import Ticket, admit
 from vms.console.closing import Closing, Code
@@ -29,6 +29,7 @@ from vms.console.targets import Found, Link, Target, Targets
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
+SWEEP_S = 3600.0
 ACCEPT_AT_ONCE = 64
 #: How long a stopping proxy waits for browsers to take their close frames.
 FAREWELL_S = 2.5
@@ -42,16 +43,17 @@ class Proxy:
         listener: socket.socket,
         *,
         trust_forwarded: bool,
-        database: Callable[[Loop], Database] = Database,
         hear_signals: bool = True,
     ) -> None:
         self.loop = Loop()
         self._listener = listener
         self._trust_forwarded = trust_forwarded
-        self._database = database(self.loop)
+        self._database = Database(self.loop)
         self._targets = Targets(self.loop)
         self._guests: set[Guest] = set()
         self._consoles: set[Console] = set()
+        #: One object per provider, the newest that a query brought, whatever the number of consoles.
+        self._providers: dict[int, Provider] = {}
         self._per_user: Counter[int] = Counter()
         self._per_vm: Counter[int] = Counter()
         self._is_checking = self._check_again = self._is_stopping = False
@@ -70,6 +72,7 @@ class Proxy:
         self.loop.watch(self._listener, READ, self._accept)
         self.loop.every(TICK_S, self._tick)
         self.loop.every(settings.CONSOLE_RECHECK_S, self.check)
+        self.loop.every(SWEEP_S, lambda: self._database.do(grants.sweep))
         self._database.do(grants.close_left_open)
         if self._signals is not None:
             self._signals.start()
@@ -143,24 +146,24 @@ class Proxy:
             return
         self._database.do(lambda: admit(request), lambda result: self._admitted(guest, request, result))
 
-    def _admitted(self, guest: Guest, request: Request, result: Ticket | Closing) -> None:
-        ticket = result if isinstance(result, Ticket) else None
+    def _admitted(self, guest: Guest, request: Request, result: tuple[Ticket, Provider] | Closing) -> None:
+        ticket = None if isinstance(result, Closing) else result[0]
         console = Console(self.loop, guest.sock, request, ticket, self._closed)
         if console.stage is Stage.CLOSED:
             return
         self._consoles.add(console)
-        if not isinstance(result, Ticket):
+        if isinstance(result, Closing):
             console.end(result)
             return
-        self._per_user[result.user_pk] += 1
-        self._per_vm[result.vm_pk] += 1
-        closing = self._too_many(result)
+        ticket, provider = result
+        self._providers[provider.pk] = provider
+        self._per_user[ticket.user_pk] += 1
+        self._per_vm[ticket.vm_pk] += 1
+        closing = self._too_many(ticket)
         if closing is not None:
             console.end(closing)
             return
-        self._targets.open(
-            result.provider, result.external_id, result.kind, lambda found: self._found(console, result, found)
-        )
+        self._targets.open(provider, ticket.external_id, ticket.kind, lambda found: self._found(console, ticket, found))
 
     def _too_many(self, ticket: Ticket) -> Closing | None:
         if self._is_stopping:
@@ -251,7 +254,10 @@ class Proxy:
         ticket = console.ticket
         if ticket is not None:
             self._targets.ask(
-                ticket.provider, ticket.external_id, ticket.kind, lambda told: _compare_endpoint(console, told)
+                self._providers[ticket.provider_pk],
+                ticket.external_id,
+                ticket.kind,
+                lambda told: _compare_endpoint(console, told),
             )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connection, connections
 
 from kvweb.accounts.models import User
 from providers.base import ConsoleKind
@@ -19,8 +18,6 @@ from tests.conftest import MakeVm
 from tests.vms.console.browser import Browser
 from tests.vms.console.machines import Directory, Machine
 from vms.console import grants, signals, targets
-from vms.console.database import Database
-from vms.console.loop import Loop
 from vms.console.proxy import Proxy
 from vms.models import VirtualMachine
 
@@ -101,23 +98,13 @@ class Stage:
 def start_proxy(tmp_path: Path, transactional_db: None) -> Iterator[Callable[[], tuple[Proxy, str]]]:
     del transactional_db
     running: list[tuple[Proxy, threading.Thread]] = []
-    # The database lives in memory, so the proxy's one query thread shares this thread's connection.
-    shared = connection
-    shared.inc_thread_sharing()
-    here = connections["default"]
-
-    def share() -> None:
-        connections["default"] = here
-
-    def database(loop: Loop) -> Database:
-        return Database(loop, threads=1, initializer=share)
 
     def start() -> tuple[Proxy, str]:
         path = str(tmp_path / f"console-{len(running)}.sock")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen(100)
-        proxy = Proxy(listener, trust_forwarded=True, database=database, hear_signals=False)
+        proxy = Proxy(listener, trust_forwarded=True, hear_signals=False)
         thread = threading.Thread(target=proxy.run, daemon=True)
         thread.start()
         running.append((proxy, thread))
@@ -128,7 +115,6 @@ def start_proxy(tmp_path: Path, transactional_db: None) -> Iterator[Callable[[],
         proxy.stop()
         thread.join(10)
         assert not thread.is_alive()
-    shared.dec_thread_sharing()
 
 
 @pytest.fixture

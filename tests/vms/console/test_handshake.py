@@ -13,8 +13,8 @@ GRANT = "0d9a34b5-6d6c-4a4e-9f8a-1c2f3a4b5c6d"
 PATH = f"/ws/console/{GRANT}"
 
 
-def head(path: str = PATH, token: str = "secret", session: str = "sess", **changed: str | None) -> bytes:
-    return Browser.request(None, path, token, session, **changed)  # type: ignore[arg-type]
+def head(path: str = PATH, /, **changed: str | None) -> bytes:
+    return Browser.request(None, path, "secret", "sess", **changed)  # type: ignore[arg-type]
 
 
 def read(data: bytes, *, trust_forwarded: bool = True) -> Request | None:

@@ -51,10 +51,10 @@ class Deletion(Part):
             return False
         mark = mark_of(domain_uuid(portal_uuid))
         left = [
-            pool.storageVolLookupByName(name).key()
+            volume.key()
             for pool in self.active_pools()
-            for name in pool.listVolumes()
-            if owner_mark(name) == mark
+            for volume in storage.volumes_of(pool)
+            if owner_mark(volume.name()) == mark
         ]
         return bool(self._remove(left)) if left else False
 

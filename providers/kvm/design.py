@@ -21,6 +21,8 @@ from providers.kvm.xml.elements import Card, Drive, Machine, Note, Source
 _OURS = UUID("6b766d2d-6b76-4b76-8d00-6b7677656200")
 
 BRIDGE_PREFIX = "bridge:"
+#: libvirt and QEMU name files after the VM ("…_VARS.fd"), and a file's name has at most 255 bytes.
+NAME_MOST_BYTES = 240
 DISK_BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
 NIC_MODELS = frozenset({"virtio", "e1000e", "e1000", "rtl8139"})
 
@@ -67,6 +69,8 @@ def check_name(name: str, field: str = "name") -> None:
         raise InvalidRequest("A name cannot be blank, nor begin or end with a blank.", field=field)
     if name in {".", ".."}:
         raise InvalidRequest("This name is not allowed.", field=field)
+    if len(name.encode()) > NAME_MOST_BYTES:
+        raise InvalidRequest("This name is too long.", field=field)
 
 
 def check(spec: VmSpec, facts: HostFacts) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from providers.base import Capabilities, Config, Driver
+from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, Driver, Features
 from providers.kvm import connection as connections
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
@@ -25,13 +25,24 @@ from providers.kvm.volumes import KvmVolumes
 class KvmDriver(Driver):
     """Safe to use from several threads: libvirt's connection is, and the facets keep nothing of their own."""
 
+    machines: KvmMachines
+    power: KvmPower
+    reshape: KvmReshape
+    consoles: KvmConsoles
+    pools: KvmPools
+    volumes: KvmVolumes
+    images: KvmImages
+    networks: KvmNetworks
+    host: KvmHost
+    events: KvmEvents | None
+
     def __init__(self, config: Config) -> None:
         """Connect, or share a connection of this process; raises Unreachable within `open_timeout_s`."""
         self.config = config if isinstance(config, KvmConfig) else KvmConfig.read(config.model_dump())
         self.connection = connections.acquire(self.config)
         self._is_open = True
         parts = (self.connection, self.config)
-        self.machines: KvmMachines = KvmMachines(*parts)
+        self.machines = KvmMachines(*parts)
         self.power = KvmPower(*parts)
         self.consoles = KvmConsoles(*parts)
         self.reshape = KvmReshape(*parts)
@@ -51,8 +62,11 @@ class KvmDriver(Driver):
         missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
         declared = PLUGIN.declares.model_copy(update=missing)
         firmwares = frozenset({"bios"} if facts.is_x86 else ()) | frozenset({"uefi"} if facts.has_efi else ())
-        machines = declared.machines.model_copy(update={"firmwares": firmwares})
-        return declared.model_copy(update={"machines": machines}).within(declared)
+        found: dict[str, Features] = {"machines": declared.machines.model_copy(update={"firmwares": firmwares})}
+        if not self.config.is_local and self.config.transport != "ssh":
+            # The screen listens on the host's loopback, where neither TLS nor TCP to libvirt leads.
+            found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}))
+        return declared.model_copy(update=found).within(declared)
 
     def raw_version(self) -> int:
         """libvirt's version on the host as a number; the cheapest question that needs an answer."""

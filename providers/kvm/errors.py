@@ -7,8 +7,9 @@ libvirt's own text goes into `detail` only: it names paths and commands of the h
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from providers.base import (
     AlreadyExists,
@@ -24,6 +25,8 @@ from providers.base import (
     translated,
 )
 from providers.kvm.native import LibvirtError, libvirt
+
+T = TypeVar("T")
 
 _Known = tuple[type[ProviderError], str]
 
@@ -112,6 +115,16 @@ def translate(error: Exception) -> ProviderError | None:
     return kind(reason, detail)
 
 
+#: The object was removed, or switched off, by somebody else.
+GONE = (
+    libvirt.VIR_ERR_NO_DOMAIN,
+    libvirt.VIR_ERR_NO_NETWORK,
+    libvirt.VIR_ERR_NO_STORAGE_POOL,
+    libvirt.VIR_ERR_NO_STORAGE_VOL,
+    libvirt.VIR_ERR_NO_INTERFACE,
+)
+
+
 def vendor_calls() -> AbstractContextManager[None]:
     """Around every block that calls libvirt: only our errors leave it."""
     return translated(translate)
@@ -123,3 +136,13 @@ def has_code(error: Exception, *codes: int) -> bool:
         return False
     vendor: Any = error
     return vendor.get_error_code() in codes
+
+
+def still_there(found: Iterable[Any], read: Callable[[Any], T]) -> Iterator[T]:
+    """Read each of the objects, passing over those that were removed since libvirt listed them."""
+    for each in found:
+        try:
+            yield read(each)
+        except LibvirtError as exc:
+            if not has_code(exc, *GONE):
+                raise

@@ -18,18 +18,21 @@ So what has no event is stale for at most half an hour in a list, and never in `
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.base import EventTopic, ProviderEvent, VmRecord
+from providers.base import EventTopic, ProviderError, ProviderEvent, VmRecord
 from providers.kvm.connection import Connection
-from providers.kvm.errors import has_code
+from providers.kvm.errors import has_code, still_there
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 from providers.kvm.xml.storage import read_pool
+
+_log = logging.getLogger(__name__)
 
 GOOD_FOR_S = 1800.0
 GOOD_WITHOUT_EVENTS_S = 30.0
@@ -120,6 +123,7 @@ class Inventory:
             here = {vm.uuid for vm in standing}
             for uuid in self._known.keys() - here:
                 del self._known[uuid]
+            self._changed &= here
             return [(vm, self._known[vm.uuid]) for vm in standing if vm.uuid in self._known]
 
     def one(self, domain: Any) -> Known:
@@ -135,7 +139,8 @@ class Inventory:
         """Folder → pool, at most a minute old."""
         found = self._pools
         if found is None or time.monotonic() - found[0] > _POOLS_GOOD_FOR_S:
-            seen = [read_pool(pool.XMLDesc()) for pool in self._connection.raw.listAllStoragePools()]
+            pools = self._connection.raw.listAllStoragePools()
+            seen = still_there(pools, lambda pool: read_pool(pool.XMLDesc()))
             found = (time.monotonic(), {pool.path.rstrip("/"): pool.name for pool in seen if pool.path})
             self._pools = found
         return found[1]
@@ -187,8 +192,6 @@ class Inventory:
                     due.append(vm)
                 elif now - known.read_at > good_for:
                     old.append((known.read_at, vm))
-            # Whatever is taken off here and changes while it is read comes back by its event.
-            self._changed.difference_update(vm.uuid for vm in due)
             share = max(20, len(self._known) // 20) if self._connection.has_events else len(old)
             old.sort(key=lambda pair: pair[0])
             return due + [vm for _, vm in old[:share]]
@@ -200,21 +203,31 @@ class Inventory:
         for vm in wanted:
             try:
                 known = self._read(vm.domain, vm.uuid, sizes.get(vm.uuid, {}))
-            except LibvirtError as exc:
-                if not has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+            except (LibvirtError, ProviderError) as exc:
+                if has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+                    # Deleted since the bulk call.
+                    with self._lock:
+                        self._known.pop(vm.uuid, None)
+                    continue
+                if not self._connection.is_alive:
                     raise
-                # Deleted since the bulk call.
-                with self._lock:
-                    self._known.pop(vm.uuid, None)
-                continue
+                # One VM that cannot be read must not hide all the others.
+                _log.warning("The document of %s cannot be read: %s", vm.uuid, exc)
+                bare = SeenMachine(uuid=vm.uuid, name=vm.domain.name())
+                known = Known(bare, vm.is_active, time.monotonic())
             with self._lock:
                 self._known[vm.uuid] = known
 
     def _read(self, domain: Any, uuid: str, sizes: Mapping[str, int]) -> Known:
         with self._lock:
+            # Before it is read: what changes meanwhile comes back by its event.
             self._changed.discard(uuid)
         active = domain.ID() != -1
-        return Known(read_machine(domain.XMLDesc(0)), active, time.monotonic(), sizes)
+        try:
+            return Known(read_machine(domain.XMLDesc(0)), active, time.monotonic(), sizes)
+        except (LibvirtError, ProviderError):
+            self.forget(uuid)
+            raise
 
 
 def _standing(domain: Any, stats: Mapping[str, Any], *, is_active: bool) -> Standing:

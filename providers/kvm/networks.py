@@ -17,7 +17,7 @@ from providers.base import (
     NotFound,
 )
 from providers.kvm.design import BRIDGE_PREFIX, check_name
-from providers.kvm.errors import has_code, vendor_calls
+from providers.kvm.errors import has_code, still_there, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
@@ -52,7 +52,7 @@ class KvmNetworks(Part, Networks):
 
     def list(self) -> Sequence[NetworkRecord]:
         with vendor_calls():
-            networks = [self._record(network) for network in self.raw.listAllNetworks(0)]
+            networks = list(still_there(self.raw.listAllNetworks(0), self._record))
             own = {network.bridge for network in networks if network.mode is not NetworkMode.BRIDGE}
             return networks + [_bridge(name) for name in self._host_bridges() if name not in own]
 
@@ -69,7 +69,7 @@ class KvmNetworks(Part, Networks):
         """Define it, start it, and have it start with the host."""
         document = self._document(spec)
         with vendor_calls():
-            existing = [read_network(network.XMLDesc(0)) for network in self.raw.listAllNetworks(0)]
+            existing = self._seen()
             if any(network.name == spec.name for network in existing):
                 raise AlreadyExists(f"A network called “{spec.name}” exists already.", field="name")
             _refuse_overlap(spec, existing)
@@ -89,8 +89,7 @@ class KvmNetworks(Part, Networks):
             if spec.name != network.name():
                 raise InvalidRequest("A network cannot be renamed.", field="name")
             before = network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE)
-            others = [read_network(other.XMLDesc(0)) for other in self.raw.listAllNetworks(0)]
-            _refuse_overlap(spec, [other for other in others if other.name != spec.name])
+            _refuse_overlap(spec, [other for other in self._seen() if other.name != spec.name])
             running = [name for name, is_active in self._users(network.name()) if is_active]
             if running:
                 raise Conflict("Running VMs are plugged into it; stop them first.", ", ".join(running))
@@ -133,13 +132,17 @@ class KvmNetworks(Part, Networks):
                 raise NotFound(f"There is no network “{external_id}”.") from exc
             raise
 
+    def _seen(self) -> Sequence[SeenNetwork]:
+        return tuple(still_there(self.raw.listAllNetworks(0), lambda network: read_network(network.XMLDesc(0))))
+
     def _host_bridges(self) -> Sequence[str]:
         try:
             # Only those that are up: nothing can be plugged into the others.
             interfaces = self.raw.listAllInterfaces(libvirt.VIR_CONNECT_LIST_INTERFACES_ACTIVE)
-            return sorted(filter(None, (read_host_bridge(interface.XMLDesc(0)) for interface in interfaces)))
+            names = still_there(interfaces, lambda interface: read_host_bridge(interface.XMLDesc(0)))
+            return sorted(filter(None, names))
         except LibvirtError:
-            # A libvirt without a driver for the host's interfaces, or one that vanished while it was read.
+            # A libvirt without a driver for the host's interfaces.
             return []
 
     def _users(self, name: str) -> Sequence[tuple[str, bool]]:

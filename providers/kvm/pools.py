@@ -9,11 +9,14 @@ from typing import Any
 from providers.base import AlreadyExists, Conflict, InvalidRequest, PoolRecord, Pools, PoolSpec
 from providers.kvm import storage
 from providers.kvm.design import check_name
-from providers.kvm.errors import vendor_calls
+from providers.kvm.errors import still_there, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import LibvirtError
 from providers.kvm.part import Part
 from providers.kvm.xml.storage import pool_document, read_pool
+
+#: Every file of a pool's folder becomes a volume that can be read and deleted.
+_SYSTEM = frozenset({"bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "usr"})
 
 
 class KvmPools(Part, Pools):
@@ -21,7 +24,7 @@ class KvmPools(Part, Pools):
 
     def list(self) -> Sequence[PoolRecord]:
         with vendor_calls():
-            return [_record(pool) for pool in self.raw.listAllStoragePools(0)]
+            return list(still_there(self.raw.listAllStoragePools(0), _record))
 
     def create(self, spec: PoolSpec) -> PoolRecord:
         """A pool over a folder of the host, which is made when it is missing; it starts with the host."""
@@ -31,8 +34,10 @@ class KvmPools(Part, Pools):
         path = PurePosixPath(spec.path)
         if not path.is_absolute() or ".." in path.parts or len(path.parts) < 3:
             raise InvalidRequest("Give the absolute path of a folder, such as /var/lib/libvirt/images.", field="path")
+        if path.parts[1] in _SYSTEM:
+            raise InvalidRequest("The system's own folders cannot hold disks.", field="path")
         with vendor_calls():
-            pools = [read_pool(pool.XMLDesc()) for pool in self.raw.listAllStoragePools(0)]
+            pools = list(still_there(self.raw.listAllStoragePools(0), lambda pool: read_pool(pool.XMLDesc())))
             if any(pool.name == spec.name for pool in pools):
                 raise AlreadyExists(f"A storage pool called “{spec.name}” exists already.", field="name")
             twin = next((pool.name for pool in pools if pool.path.rstrip("/") == str(path)), "")

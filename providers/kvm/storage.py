@@ -173,7 +173,7 @@ def all_seen(pools: Iterable[Any], *, refresh: bool) -> list[tuple[Any, SeenVolu
     for pool in pools:
         if refresh:
             refreshed(pool)
-        for volume in pool.listAllVolumes(0):
+        for volume in volumes_of(pool):
             try:
                 found.append((pool, seen(volume)))
             except LibvirtError as exc:
@@ -181,6 +181,16 @@ def all_seen(pools: Iterable[Any], *, refresh: bool) -> list[tuple[Any, SeenVolu
                 if not has_code(exc, libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_SYSTEM_ERROR):
                     raise
     return found
+
+
+def volumes_of(pool: Any) -> list[Any]:
+    """The pool's volumes; none for a pool that was removed or switched off meanwhile."""
+    try:
+        return list(pool.listAllVolumes(0))
+    except LibvirtError as exc:
+        if has_code(exc, libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID):
+            return []
+        raise
 
 
 def refreshed(pool: Any) -> None:

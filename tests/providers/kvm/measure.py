@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from providers.base import CloudInit, DiskSpec, NicSpec, ProviderEvent, VmSpec
 from providers.kvm.driver import KvmDriver
@@ -48,7 +49,7 @@ def create_and_start(backend: Backend, rounds: int = 5) -> Rounds:
             nics=(NicSpec(network=backend.network),),
             cloud_init=CloudInit(),
         )
-        found["driver"].append(timed(lambda spec=spec: backend.driver.machines.create(spec)))
+        found["driver"].append(timed(partial(backend.driver.machines.create, spec)))
         document.write_text(backend.raw.lookupByName(spec.name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
         disks = backend.driver.machines.find(spec.name).disks or ()
         backend.driver.machines.delete(backend.driver.machines.find(spec.name).external_id)
@@ -69,7 +70,7 @@ def create_and_start(backend: Backend, rounds: int = 5) -> Rounds:
         run("virsh", "-q", "undefine", spec.name)
         run("rm", disks[0].volume)
         stopped = spec.model_copy(update={"start": False, "portal_uuid": str(uuid.uuid4())})
-        found["driver without start"].append(timed(lambda spec=stopped: backend.driver.machines.create(spec)))
+        found["driver without start"].append(timed(partial(backend.driver.machines.create, stopped)))
         backend.driver.machines.delete(backend.driver.machines.find(spec.name).external_id)
     return found
 

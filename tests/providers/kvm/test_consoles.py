@@ -102,7 +102,7 @@ def test_the_serial_line_ends_with_the_vm(backend: Backend, make_vm: MakeVm) -> 
 
 def test_a_vm_without_a_screen_says_so(backend: Backend, make_vm: MakeVm) -> None:
     vm = make_vm(start=True, options={"video": "none"})
-    assert vm.consoles == {ConsoleKind.SERIAL}
+    assert vm.consoles == frozenset({ConsoleKind.SERIAL})
     with pytest.raises(Conflict):
         backend.driver.consoles.open(vm.external_id, ConsoleKind.VNC)
 

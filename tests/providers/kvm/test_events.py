@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -51,13 +51,14 @@ def heard(backend: Backend) -> Iterator[Heard]:
 
 def test_a_vms_life_is_told(backend: Backend, make_vm: MakeVm, heard: Heard) -> None:
     vm = make_vm()
-    for act, hint in (
+    acts: list[tuple[Callable[[], object], str]] = [
         (lambda: backend.driver.power.start(vm.external_id), "started"),
         (lambda: backend.driver.power.pause(vm.external_id), "suspended"),
         (lambda: backend.driver.power.resume(vm.external_id), "resumed"),
         (lambda: backend.driver.reshape.set_metadata(vm.external_id, "k", "v"), "metadata"),
         (lambda: backend.driver.power.stop(vm.external_id, force=True), "stopped"),
-    ):
+    ]
+    for act, hint in acts:
         act()
         _, event = heard.of(vm.external_id, hint)
         assert event.topic is EventTopic.VM

@@ -10,10 +10,11 @@ from unittest import mock
 
 import pytest
 
-from providers.base import PowerState, VmRecord
+from providers.base import InvalidRequest, PowerState, VmRecord
 from providers.kvm import inventory
 from providers.kvm.inventory import Inventory
 from providers.kvm.testing import Backend
+from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 from tests.providers.kvm.conftest import MakeVm
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
@@ -138,3 +139,19 @@ def test_a_vm_between_the_two_halves_of_the_question_is_not_lost(backend: Backen
 
     with mock.patch.object(backend.driver.connection, "raw", Line()):
         assert listed(backend, vm).power is PowerState.STOPPED
+
+
+def test_one_vm_that_cannot_be_read_does_not_hide_the_others(backend: Backend, make_vm: MakeVm) -> None:
+    odd, fine = make_vm(), make_vm()
+
+    def stumbling(text: str) -> SeenMachine:
+        if odd.external_id in text:
+            raise InvalidRequest("This document is from another world.")
+        return read_machine(text)
+
+    Inventory.of(backend.driver.connection).forget(odd.external_id)
+    with mock.patch.object(inventory, "read_machine", stumbling):
+        assert listed(backend, odd).name == odd.name
+        assert listed(backend, fine) == fine
+    Inventory.of(backend.driver.connection).forget(odd.external_id)
+    assert listed(backend, odd) == odd

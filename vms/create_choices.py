@@ -45,10 +45,16 @@ class Size:
 
 
 class Offer:
-    """Everything the page shows and the form checks against; each list is read once."""
+    """Everything the page shows and the form checks against; each list is read once.
 
-    def __init__(self, user: Person, *, project: str = "", provider: str = "", image: str = "") -> None:
-        self.user = user
+    `is_strict` is for a form that was sent: what it names and does not exist is None. Without it the usual takes its
+    place, as after a change of the project to one that the provider is not open to.
+    """
+
+    def __init__(
+        self, user: Person, *, project: str = "", provider: str = "", image: str = "", is_strict: bool = False
+    ) -> None:
+        self.user, self.is_strict = user, is_strict
         self._wanted_project, self._wanted_provider, self._wanted_image = project, provider, image
 
     # -- where ---------------------------------------------------------------------------------------------------------
@@ -61,7 +67,9 @@ class Offer:
     def project(self) -> Project | None:
         """The wanted one; without a wish the first that a provider is open to."""
         if self._wanted_project:
-            return next((one for one in self.projects if str(one.uuid) == self._wanted_project), None)
+            wanted = next((one for one in self.projects if str(one.uuid) == self._wanted_project), None)
+            if wanted is not None or self.is_strict:
+                return wanted
         return next((one for one in self.projects if _providers_of(one)), next(iter(self.projects), None))
 
     @cached_property
@@ -77,7 +85,10 @@ class Offer:
     def provider(self) -> Provider | None:
         """The wanted one; without a wish that of the wanted image, else the first that answers and has images."""
         if self._wanted_provider:
-            return next((one for one in self.all_providers if str(one.uuid) == self._wanted_provider), None)
+            offered = self.all_providers if self.is_strict else self.providers
+            wanted = next((one for one in offered if str(one.uuid) == self._wanted_provider), None)
+            if wanted is not None or self.is_strict:
+                return wanted
         if self._wanted_image:
             home = next((one for one in self.providers if self._has_image(one)), None)
             if home is not None:

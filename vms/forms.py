@@ -122,6 +122,7 @@ class CreateForm(forms.Form):
             project=str(wanted.get("project") or ""),
             provider=str(wanted.get("provider") or ""),
             image=str(wanted.get("image") or ""),
+            is_strict=data is not None,
         )
         initial = self._fitting({**self._defaults(wanted), **(typed or {})})
         if data is not None:
@@ -182,7 +183,7 @@ class CreateForm(forms.Form):
             values["image"] = usual["image"]
         if offer.size(values["size"]) is None and not (values["size"] == OWN and offer.may_have_own_size):
             values["size"] = usual["size"]
-        values["provider"] = usual["provider"]
+        values["project"], values["provider"] = usual["project"], usual["provider"]
         for nic in values["nics"]:
             if offer.network(str(nic.get("network", ""))) is None and usual["nics"]:
                 nic["network"] = usual["nics"][0]["network"]

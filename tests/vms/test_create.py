@@ -376,6 +376,19 @@ def test_another_provider_shows_its_own_images_and_keeps_what_was_typed(
     assert not VirtualMachine.objects.exists()
 
 
+def test_a_project_that_the_provider_is_not_open_to_falls_back_to_another_provider(
+    alice: User, client_of: SignIn, fake_provider: Provider, project: Project
+) -> None:
+    farm = Project.objects.create(name="Farm")
+    Membership.objects.create(user=alice, project=farm, role=Role.MEMBER)
+    fake_provider.projects.set([project])
+    other = Provider.objects.create(kind="fake", name="Othertown", health=Health.OK)
+    typed = {"name": "x", "project": farm.uuid, "provider": fake_provider.uuid, "refresh": "1"}
+    form = client_of(alice).post("/vms/create", typed).context["form"]
+    assert form.offer.providers == [other]
+    assert (form["project"].value(), form["provider"].value()) == (str(farm.uuid), str(other.uuid))
+
+
 def test_cards_and_disks_come_and_go_without_losing_the_others(alice: User, client_of: SignIn) -> None:
     client, network = client_of(alice), Network.objects.get()
     rows = {"nic-TOTAL_FORMS": 1, "nic-INITIAL_FORMS": 0, "nic-0-network": network.uuid, "nic-0-address": "192.0.2.9"}

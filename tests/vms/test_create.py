@@ -15,6 +15,7 @@ from django.test import Client
 from kvweb.accounts.models import Membership, Project, Role, User
 from kvweb.jobs.models import Job, JobState
 from networking.models import Network
+from providers import pool
 from providers import services as providers
 from providers.guest.passwords import verify_password
 from providers.models import Health, Provider
@@ -404,6 +405,25 @@ def test_cards_and_disks_come_and_go_without_losing_the_others(alice: User, clie
 def test_a_machine_may_have_no_network(post: Callable[..., Any]) -> None:
     post(**{"nic-TOTAL_FORMS": 0, "nic-INITIAL_FORMS": 0})
     assert spec_of(the_vm())["nics"] == []
+
+
+def test_the_page_asks_the_database_little_and_the_provider_nothing(
+    alice: User,
+    client_of: SignIn,
+    fake_provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_max_num_queries: Any,
+) -> None:
+    def refuse(provider: Provider) -> None:
+        raise AssertionError(f"The page asked “{provider}”.")
+
+    monkeypatch.setattr(pool, "connect", refuse)
+    for number in range(50):
+        Image.objects.create(provider=fake_provider, external_id=f"i-{number}", name=f"image-{number}", size_gib=1)
+        Network.objects.create(provider=fake_provider, external_id=f"n-{number}", name=f"net-{number}", mode="nat")
+    client = client_of(alice)
+    with django_assert_max_num_queries(14):
+        assert client.get("/vms/create").status_code == 200
 
 
 def test_a_link_fills_the_form_in(alice: User, client_of: SignIn, image: Image) -> None:

@@ -1,0 +1,141 @@
+"""Pages in a real browser: accessible in both themes and widths, quick to answer a click, reachable by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from kvweb.accounts.models import User
+from kvweb.jobs.models import Job, JobLine
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="There is no Chromium on this machine."),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    # Playwright keeps an event loop in this thread, beside which Django would refuse its database.
+    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, live_server: Any, client_of: Callable[[User], Client]) -> Iterator[Callable[..., Any]]:
+    """Opens an address as somebody; errors of the page's scripts fail the test."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_as(user: User, address: str, *, theme: str = "light", width: int = 1280) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", bypass_csp=True
+        )
+        contexts.append(context)
+        session = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+        # News have their own tests; here a stream would only hold one of the server's threads.
+        context.route("**/events?*", lambda route: route.abort())
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(live_server.url + address)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_are_accessible(make_vm: Any, alice: User, open_page: Callable[..., Any], theme: str, width: int) -> None:
+    vm = make_vm(name="web", power="running", addresses="10.0.0.7", problem="Restart failed: No answer.")
+    make_vm(name="off")
+    job = Job.objects.create(
+        kind="vm.start", title="Start “web”", project=vm.project, user=alice, state="failed", reason="No answer."
+    )
+    JobLine.objects.create(job=job, text="Asking", level="error")
+    addresses = ["/", "/vms/", "/vms/?q=zzz", "/jobs/", f"/jobs/{job.uuid}/"]
+    addresses += [f"/vms/{vm.uuid}/{tab}" for tab in ("", "console", "disks", "history", "ask/delete")]
+    page = open_page(alice, addresses[0], theme=theme, width=width)
+    origin = page.url.rstrip("/")
+    found = []
+    for address in addresses:
+        page.goto(origin + address)
+        page.evaluate(AXE.read_text())
+        result = page.evaluate("axe.run(document)")
+        found += [f"{address}: {item['id']} at {item['nodes'][0]['target']}" for item in result["violations"]]
+    assert found == []
+
+
+def test_a_click_is_answered_at_once_and_the_selection_stays(
+    make_vm: Any, alice: User, open_page: Callable[..., Any]
+) -> None:
+    vm = make_vm(name="web")
+    page = open_page(alice, "/vms/")
+    row = page.locator(f"#vm-{vm.uuid}")
+    row.locator("input").check()
+    assert page.locator("#bulk [data-count]").inner_text() == "1 selected"
+    taken_ms = page.evaluate(
+        """id => { const began = performance.now();
+            document.querySelector(`#vm-${id} button.quick`).click();
+            const busy = document.querySelector(`#vm-${id} .state.is-busy`);
+            return busy ? performance.now() - began : -1; }""",
+        str(vm.uuid),
+    )
+    assert 0 <= taken_ms < 100
+    page.wait_for_function("id => !document.querySelector(`#vm-${id} .quick`)", arg=str(vm.uuid))
+    assert "Starting" in row.locator(".state").inner_text()
+    assert row.locator("input").is_checked()
+    assert Job.objects.get().subject == vm.subject
+
+
+def test_deletion_waits_for_the_name(make_vm: Any, alice: User, open_page: Callable[..., Any]) -> None:
+    make_vm(name="web")
+    page = open_page(alice, "/vms/")
+    page.locator("a[data-menu]").click()
+    page.locator("#row-menu >> text=Delete").click()
+    submit = page.locator("#dialog button[type=submit]")
+    submit.wait_for()
+    assert submit.is_disabled()
+    page.fill("#dialog [name=typed]", "web")
+    submit.click()
+    page.wait_for_function("document.querySelector('.state').innerText.includes('Deleting')")
+    assert Job.objects.get().kind == "vm.delete"
+
+
+def test_the_keyboard_reaches_everything(make_vm: Any, alice: User, open_page: Callable[..., Any]) -> None:
+    make_vm(name="alpha")
+    make_vm(name="beta")
+    page = open_page(alice, "/")
+    page.keyboard.press("g")
+    page.keyboard.press("v")
+    page.wait_for_url("**/vms/")
+    page.locator("[data-row]").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    for key in ("j", "j", "x"):
+        page.keyboard.press(key)
+    assert page.locator("tr.is-cursor input").is_checked()
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.type("alp")
+    page.wait_for_url("**/vms/?q=alp")
+    assert page.locator("[data-row]").count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert page.locator("#keys-help").is_visible()

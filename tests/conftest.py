@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +22,18 @@ from vms.choices import Presence
 from vms.models import VirtualMachine
 
 PASSWORD = "correct horse battery"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever a test leaves in the temporary folder goes with the run."""
+    del config
+    tempfile.tempdir = tempfile.mkdtemp(prefix="kvweb-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    del config
+    if tempfile.tempdir is not None:
+        shutil.rmtree(tempfile.tempdir, ignore_errors=True)
 
 
 class MakeVm(Protocol):

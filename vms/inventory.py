@@ -23,30 +23,6 @@ from providers.models import Provider
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
-#: Columns that a record may change.
-COLUMNS = [
-    "name",
-    "power",
-    "raw_state",
-    "power_since",
-    "presence",
-    "missing_since",
-    "external_id",
-    "vcpus",
-    "memory_mib",
-    "disk_gib",
-    "flavor",
-    "autostart",
-    "host",
-    "nics",
-    "disks",
-    "snapshots",
-    "consoles",
-    "addresses",
-    "fingerprint",
-    "told_at",
-]
-
 
 def _plain(items: Iterable[Any] | None) -> list[dict[str, Any]] | None:
     """Records as JSON-safe dicts; None ("not read") stays None."""
@@ -105,19 +81,17 @@ def _keep_known_addresses(row: VirtualMachine, values: dict[str, Any]) -> None:
         values.pop("nics")
 
 
-def _update(row: VirtualMachine, record: VmRecord) -> bool:
-    """Put the record's facts into the row (not saved); True when something differs."""
+def _update(row: VirtualMachine, record: VmRecord) -> set[str]:
+    """Put the record's facts into the row (not saved); returns the columns that differ."""
     values = values_of(record)
     _keep_known_addresses(row, values)
     values.update(external_id=record.external_id, presence=Presence.PRESENT.value, missing_since=None)
     if row.power != values["power"]:
         values["power_since"] = timezone.now()
-    changed = False
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-            changed = True
-    return changed
+    differing = {name for name, value in values.items() if getattr(row, name) != value}
+    for name in differing:
+        setattr(row, name, values[name])
+    return differing
 
 
 #: The last record of each machine and its fingerprint, per process. A sync of two thousand machines of which none
@@ -177,7 +151,6 @@ def is_uuid(text: str) -> bool:
     return True
 
 
-@transaction.atomic
 def apply(
     provider: Provider, records: Sequence[VmRecord], *, is_complete: bool = False, asked_at: datetime | None = None
 ) -> list[VirtualMachine]:
@@ -201,14 +174,24 @@ def apply(
         seen.add(row.pk)
         if row.fingerprint != fingerprint_of(provider, record) or row.presence != Presence.PRESENT:
             differing[row.pk] = record
+    unseen = {row.pk for row in known.values() if row.pk not in seen and row.presence == Presence.PRESENT}
+    if not differing and not unknown and not (is_complete and unseen):
+        # The usual case by far: nothing to write, so nobody has to wait for a lock.
+        return []
+    return _take_over(provider, differing, unknown, unseen if is_complete else set(), asked_at)
+
+
+@transaction.atomic
+def _take_over(
+    provider: Provider, differing: dict[int, VmRecord], unknown: list[VmRecord], unseen: set[int], asked_at: datetime
+) -> list[VirtualMachine]:
+    """Write what a comparison found, and tell of it."""
     recognised = _recognised(provider, unknown)
     differing.update({recognised[record.external_id]: record for record in unknown if record.external_id in recognised})
     changed = _write(provider, differing, asked_at)
     created = [_adopt(provider, record, asked_at) for record in unknown if record.external_id not in recognised]
     VirtualMachine.objects.bulk_create(created)
-    if is_complete:
-        unseen = {row.pk for row in known.values() if row.pk not in seen and row.presence == Presence.PRESENT}
-        changed.extend(_mark_missing(unseen, asked_at))
+    changed.extend(_mark_missing(unseen, asked_at))
     publish_many(
         [
             *(News(row.subject, row.project_id, "created") for row in created),
@@ -224,15 +207,17 @@ def _write(provider: Provider, differing: dict[int, VmRecord], asked_at: datetim
         return []
     changed: list[VirtualMachine] = []
     touched: list[VirtualMachine] = []
+    columns = {"fingerprint", "told_at"}
     rows = VirtualMachine.objects.filter(pk__in=differing).defer("description")
     for row in rows:
         if row.told_at is not None and row.told_at > asked_at:
             continue
-        if _update(row, differing[row.pk]):
+        if written := _update(row, differing[row.pk]):
+            columns |= written
             changed.append(row)
         row.fingerprint, row.told_at = fingerprint_of(provider, differing[row.pk]), asked_at
         touched.append(row)
-    write_columns(touched, COLUMNS)
+    write_columns(touched, sorted(columns))
     return changed
 
 

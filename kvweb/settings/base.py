@@ -106,6 +106,7 @@ USE_I18N = False
 
 STATIC_URL = "static/"
 STATIC_ROOT = KVWEB_HOME / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 #: Third-party assets are served straight from node_modules: nothing of theirs is committed or copied.
 NODE_MODULES = BASE_DIR / "node_modules"
 STATICFILES_DIRS = [

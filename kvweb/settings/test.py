@@ -10,7 +10,7 @@ if "KVWEB_HOME" not in os.environ:
     os.environ["KVWEB_HOME"] = tempfile.mkdtemp(prefix="kvweb-test-home-")
     atexit.register(shutil.rmtree, os.environ["KVWEB_HOME"], ignore_errors=True)
 
-from kvweb.settings.base import *  # noqa: E402, F403
+from kvweb.settings.base import *  # noqa: F403
 
 # A file and not memory: threads and processes of a test see the same rows under the same locks as in earnest.
 DATABASES["default"]["TEST"] = {"NAME": str(KVWEB_HOME / "test.sqlite3")}  # noqa: F405

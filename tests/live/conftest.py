@@ -41,7 +41,7 @@ def portal(hypervisor: libvirt.virConnect) -> Iterator[Portal]:
     """A portal on the machine's libvirt, as a person gets it from `make up`."""
     del hypervisor
     # Not pytest's folder: its path is longer than a socket's name may be.
-    home = Path(tempfile.mkdtemp(prefix="kvweb-live-"))
+    home = Path(tempfile.mkdtemp(prefix="kvweb-live-", dir="/tmp"))
     running = Portal(home)
     try:
         running.start()

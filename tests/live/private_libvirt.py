@@ -26,7 +26,7 @@ class PrivateLibvirt:
     """Start, kill, freeze and thaw it; `uri` is what a provider is configured with. It has one pool, `default`."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="kvl-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="kvl-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.images = self.folder / "images"
         for name in ("run", "c", "cache", "data", "images"):

@@ -40,7 +40,7 @@ def private() -> Iterator[PrivateLibvirt]:
 
 @pytest.fixture(scope="module")
 def portal(private: PrivateLibvirt) -> Iterator[Portal]:
-    home = Path(tempfile.mkdtemp(prefix="kvweb-live-"))
+    home = Path(tempfile.mkdtemp(prefix="kvweb-live-", dir="/tmp"))
     running = Portal(home)
     try:
         running.start()

@@ -59,7 +59,7 @@ def private() -> Iterator[PrivateLibvirt]:
 
 @pytest.fixture(scope="module")
 def portal(private: PrivateLibvirt) -> Iterator[Portal]:
-    home = Path(tempfile.mkdtemp(prefix="kvweb-live-"))
+    home = Path(tempfile.mkdtemp(prefix="kvweb-live-", dir="/tmp"))
     running = Portal(home, KVWEB_JOB_SILENCE_S="8")
     try:
         running.start()

@@ -70,7 +70,9 @@ class Bench:
         answer = self.session.post("/vms/create", form)
         if answer.status != 302:
             raise RuntimeError(f"Creating answered {answer.status}: {answer.body[:2000]}")
-        self.wait("select 1 from vms_virtualmachine where name = ? and power = 'running' and presence = 'present'", name)
+        self.wait(
+            "select 1 from vms_virtualmachine where name = ? and power = 'running' and presence = 'present'", name
+        )
         return time.perf_counter() - began
 
     def delete(self, name: str) -> None:
@@ -103,7 +105,7 @@ def running() -> Iterator[Bench]:
 
     if not GUEST.exists():
         raise Skip("the guest image is not built (make guest)")
-    home = Path(tempfile.mkdtemp(prefix="kvweb-live-"))
+    home = Path(tempfile.mkdtemp(prefix="kvweb-live-", dir="/tmp"))
     portal = Portal(home)
     try:
         with what_libvirt_had() as connection:

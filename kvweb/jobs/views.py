@@ -15,7 +15,7 @@ from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
 from kvweb.jobs import selectors, services
 from kvweb.jobs.looks import subject_address
-from kvweb.jobs.models import Job, JobState
+from kvweb.jobs.models import ACTIVE, Job, JobState
 from kvweb.ui.htmx import is_htmx, target, toast
 
 PAGE_SIZE = 50
@@ -56,16 +56,17 @@ def _rows(found: Any) -> list[dict[str, Any]]:
 
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
-    """Newest first; on the first page those that are active come before all."""
+    """Newest first; those that are active stand before all others on the first page, however old they are."""
     state = request.GET.get("state", "")
     state = state if state in dict(CHIPS) else ""
     text = request.GET.get("q", "").strip()[:200]
     found = selectors.for_list(user_of(request), state=state, text=text)
-    paginator = Paginator(found, PAGE_SIZE)
-    page = paginator.get_page(request.GET.get("page"))
-    listed = list(page.object_list)
-    if page.number == 1:
-        listed.sort(key=lambda job: not job.is_active)
+    active: list[Job] = []
+    if not state:
+        active = list(found.filter(state__in=ACTIVE)[:MOST_ROWS])
+        found = found.exclude(state__in=ACTIVE)
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    listed = [*(active if page.number == 1 else []), *page.object_list]
     context = {
         "page": page,
         "rows": _rows(listed),

@@ -168,7 +168,7 @@ def make_job(user: User, project: Any, **values: Any) -> Job:
 
 
 def test_jobs_are_listed_found_and_filtered(alice: User, charlie: User, project: Any, client_of: ClientOf) -> None:
-    make_job(alice, project)
+    make_job(alice, project)  # the oldest, but active
     make_job(alice, project, title="Delete “db”", state="failed", reason="No <answer>.")
     client = client_of(alice)
     page = text_of(client.get("/jobs/"))

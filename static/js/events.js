@@ -9,6 +9,8 @@ import { fadeOut, parse, swap } from "./rows.js";
 
 const POLL_MS = 4000;
 const GATHER_MS = 50;
+// While much happens, a page asks at most this often.
+const AT_MOST_EVERY_MS = 400;
 const SAY_LOST_AFTER_MS = 4000;
 
 const sign = document.querySelector("[data-live-state]");
@@ -21,6 +23,7 @@ let poll = 0;
 let lostTimer = 0;
 const waiting = new Map();
 let gather = 0;
+let workedAt = 0;
 
 function say(state, words) {
   if (!sign || sign.dataset.liveState === state && state === "on") return;
@@ -34,6 +37,8 @@ function address() {
   const lists = new Set(["jobs"]);
   const subjects = new Set();
   document.querySelectorAll("[data-live-list]").forEach((list) => list.dataset.liveList.split(" ").forEach((name) => lists.add(name)));
+  // A machine's row also shows whether its provider answers.
+  if (lists.has("vms") || document.querySelector('[data-live^="vm:"]')) lists.add("providers");
   document.querySelectorAll("[data-live], [data-log]").forEach((part) => (part.dataset.live ?? part.dataset.log).split(" ").forEach((name) => {
     if (name.includes(":")) subjects.add(name);
   }));
@@ -69,6 +74,7 @@ async function fetchLines(log) {
 
 async function work() {
   gather = 0;
+  workedAt = Date.now();
   const news = new Map(waiting);
   waiting.clear();
   const has = (name) => news.has(name) || [...news.keys()].some((subject) => subject.startsWith(`${name}:`));
@@ -77,11 +83,14 @@ async function work() {
     const prefix = `${list.dataset.livePrefix ?? "vm"}:`;
     const shown = [...list.querySelectorAll("[data-subject]")].map((row) => row.dataset.subject).filter((subject) => news.has(subject));
     const created = [...news].some(([subject, topic]) => subject.startsWith(prefix) && topic === "created" && !shown.includes(subject));
-    if (created && list.dataset.livePage) tasks.push(window.htmx.ajax("GET", location.pathname + location.search, { target: `#${list.dataset.livePage}`, swap: "outerHTML", headers: { "X-Live": "1" } }));
-    else if (shown.length) tasks.push(fetchRows(list, shown.map((subject) => subject.slice(prefix.length))));
+    const all = [...list.querySelectorAll("[data-subject]")].map((row) => row.dataset.subject);
+    const health = prefix === "vm:" && has("provider");
+    if ((created || health) && list.dataset.livePage) tasks.push(window.htmx.ajax("GET", location.pathname + location.search, { target: `#${list.dataset.livePage}`, swap: "outerHTML", headers: { "X-Live": "1" } }));
+    else if (shown.length || (health && all.length)) tasks.push(fetchRows(list, (health ? all : shown).map((subject) => subject.slice(prefix.length))));
   }
   for (const part of document.querySelectorAll("[data-live]")) {
-    if (part.dataset.live.split(" ").some(has)) tasks.push(text(part.dataset.liveSrc).then((html) => parse(html).forEach(swap)));
+    const names = part.dataset.live.split(" ");
+    if (names.some(has) || (names[0].startsWith("vm:") && has("provider"))) tasks.push(text(part.dataset.liveSrc).then((html) => parse(html).forEach(swap)));
   }
   for (const log of document.querySelectorAll("[data-log]")) {
     if (news.has(log.dataset.log)) tasks.push(fetchLines(log));
@@ -108,7 +117,7 @@ function take(message) {
   since = String(message.id);
   heardAt = Date.now();
   if (message.topic !== "changed" || !waiting.has(message.subject)) waiting.set(message.subject, message.topic);
-  gather ||= setTimeout(work, GATHER_MS);
+  gather ||= setTimeout(work, Math.max(GATHER_MS, AT_MOST_EVERY_MS - (Date.now() - workedAt)));
 }
 
 async function ask() {
@@ -169,6 +178,9 @@ document.addEventListener("visibilitychange", () => (document.hidden ? stop() : 
 addEventListener("pagehide", close);
 addEventListener("pageshow", (event) => { if (event.persisted) open(); });
 document.body.addEventListener("rows", (event) => (event.detail.ids ?? []).forEach((id) => take({ id: since || 0, subject: `vm:${id}`, topic: "changed" })));
+// What the page was made with: jobs that were active then.
+const active = document.querySelector('[data-nav-count="jobs:list"]');
+document.querySelectorAll("[data-activity-dot]").forEach((dot) => { dot.hidden = active?.hidden ?? true; });
 // Lists and parts that came in by htmx may want news of other objects.
 let known = signedIn ? new URL(address(), location).searchParams.get("subjects") : "";
 document.body.addEventListener("htmx:afterSettle", () => {

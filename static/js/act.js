@@ -35,6 +35,8 @@ async function send(address, values, shown, doing) {
   kinds.forEach((kind) => document.body.addEventListener(kind, failed));
   try {
     await window.htmx.ajax("POST", address, { source: shown, target: shown, swap: "outerHTML", values });
+  } catch {
+    // errors.js has said it, and the state is as it was.
   } finally {
     kinds.forEach((kind) => document.body.removeEventListener(kind, failed));
   }

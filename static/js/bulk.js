@@ -51,7 +51,7 @@ document.addEventListener("submit", (event) => {
     target: "#dialog",
     swap: "innerHTML",
     values: { action: data.get("action"), vm: data.getAll("vm"), typed: data.get("typed") ?? "", confirmed: data.get("confirmed") ?? "" },
-  });
+  }).catch(() => { /* errors.js has said it */ });
 });
 
 document.addEventListener("kvweb:rows", renew);

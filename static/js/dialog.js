@@ -3,7 +3,7 @@ const dialog = document.getElementById("dialog");
 
 export async function ask(address, verb = "GET", values = {}) {
   if (!dialog) { location.href = address; return; }
-  await window.htmx.ajax(verb, address, { target: "#dialog", swap: "innerHTML", values });
+  await window.htmx.ajax(verb, address, { target: "#dialog", swap: "innerHTML", values }).catch(() => { /* errors.js has said it */ });
 }
 
 export function showDialog() {

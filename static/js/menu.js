@@ -29,7 +29,13 @@ async function openMenu(link) {
   menu.hidden = false;
   link.setAttribute("aria-expanded", "true");
   place();
-  await window.htmx.ajax("GET", `${link.getAttribute("href")}menu`, { target: menu, swap: "innerHTML" });
+  try {
+    await window.htmx.ajax("GET", `${link.getAttribute("href")}menu`, { target: menu, swap: "innerHTML" });
+  } catch {
+    // errors.js has said it.
+    closeMenu(true);
+    return;
+  }
   if (menu.hidden || menu.dataset.for !== subject) return;
   place();
   menu.querySelector("[role=menuitem]")?.focus();

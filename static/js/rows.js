@@ -42,3 +42,27 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   target.removeAttribute("aria-busy");
   fresh.forEach(swap);
 });
+
+// A list that news replaces as a whole keeps selection, cursor and focus; one that a filter replaces begins anew.
+let kept = null;
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, requestConfig } = event.detail;
+  kept = null;
+  if (target?.id !== "results" || !requestConfig?.headers?.["X-Live"]) return;
+  const row = document.activeElement?.closest("[data-row]");
+  kept = {
+    checked: [...target.querySelectorAll("input[name=vm]:checked")].map((box) => box.value),
+    cursor: target.querySelector(".is-cursor")?.id,
+    row: row?.id,
+    index: row ? focusables(row).indexOf(document.activeElement) : -1,
+  };
+});
+document.body.addEventListener("htmx:afterSwap", () => {
+  if (!kept) return;
+  const { checked, cursor, row, index } = kept;
+  kept = null;
+  document.querySelectorAll("input[name=vm]").forEach((box) => { box.checked = checked.includes(box.value); });
+  if (cursor) document.getElementById(cursor)?.classList.add("is-cursor");
+  const found = row && document.getElementById(row);
+  if (found && index >= 0) focusables(found)[index]?.focus({ preventScroll: true });
+});

@@ -23,10 +23,12 @@ from typing import Any
 import redis.asyncio as aioredis
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from kvweb.accounts.access import roles_of
 from kvweb.accounts.models import User
@@ -78,6 +80,9 @@ def _channels(user: User) -> list[str]:
     return [CHANNEL.format(project=project_id) for project_id in roles_of(user)]
 
 
+# Not the sign-in page: a script asks here, which would take that page's 200 for an answer.
+@login_not_required
+@require_safe
 async def events(request: HttpRequest) -> HttpResponseBase:
     """The stream for a browser that takes one, otherwise one answer with what happened since."""
     user = await request.auser()

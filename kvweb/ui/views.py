@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 
 from kvweb.ui.icons import sprite
 
 
 @login_not_required
+@require_safe
 def icons(request: HttpRequest, digest: str) -> HttpResponse:
     """The icons of all pages; kept for good by browsers, since a changed sprite has another address."""
     del request

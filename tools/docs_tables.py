@@ -1,20 +1,25 @@
-"""Write the tables of the documentation that come from the code: which kind of provider can do what.
+"""Write the tables of the documentation that come from the code: kinds of provider, settings, roles.
 
-python -m tools.docs_tables            write docs/providers/capabilities.md
-python -m tools.docs_tables --check    say whether it is what would be written; ends with 1 if not
+python -m tools.docs_tables            write docs/providers/capabilities.md, and the tables in settings.md and people.md
+python -m tools.docs_tables --check    say whether they are what would be written; ends with 1 if not
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import django
 
 from providers.base import Capabilities, Plugin
 from providers.kcontract.methods import METHODS, never
 from providers.registry import plugins
 
-PAGE = Path(__file__).parent.parent / "docs" / "providers" / "capabilities.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "providers" / "capabilities.md"
+BEGIN, END = "<!-- table: made by `python -m tools.docs_tables` -->", "<!-- end of table -->"
 YES, NO = "yes", "–"
 
 INTRODUCTION = """\
@@ -90,15 +95,37 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
+def between(page: Path, table: str) -> str:
+    """The page with this table between its marks, and all else as somebody wrote it."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page.name} has no marks for its table.")
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def pages() -> dict[Path, str]:
+    """Every page that has something from the code, as it should be."""
+    # Late: the tables of kinds need no Django, these two need it set up.
+    from tools import docs_roles, docs_settings
+
+    return {
+        PAGE: render(plugins()),
+        DOCS / "settings.md": between(DOCS / "settings.md", docs_settings.table()),
+        DOCS / "people.md": between(DOCS / "people.md", docs_roles.table()),
+    }
+
+
 def main(arguments: list[str]) -> int:
-    page = render(plugins())
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kvweb.settings")
+    django.setup()
+    stale = [page for page, text in pages().items() if not page.exists() or page.read_text() != text]
     if "--check" in arguments:
-        is_same = PAGE.exists() and PAGE.read_text() == page
-        if not is_same:
-            sys.stderr.write(f"{PAGE.name} is not up to date; run python -m tools.docs_tables\n")
-        return 0 if is_same else 1
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page)
+        for page in stale:
+            sys.stderr.write(f"{page.name} is not up to date; run python -m tools.docs_tables\n")
+        return 1 if stale else 0
+    for page, text in pages().items():
+        page.write_text(text)
     return 0
 
 

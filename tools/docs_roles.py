@@ -1,0 +1,36 @@
+"""The table of roles in docs/people.md: who may do what, from the one table that judges it."""
+
+from __future__ import annotations
+
+from kvweb.accounts.access import ADMINISTRATION, VERBS, VERBS_OF_ROLE
+from kvweb.accounts.models import Role
+
+#: Each verb in the words of a person, in the order of the page; a test fails when one is missing.
+MEANINGS: dict[str, str] = {
+    "vm.view": "see machines",
+    "job.view": "see jobs and their logs",
+    "project.view": "see the project and who is in it",
+    "vm.operate": "start, shut down, restart, pause, force off",
+    "vm.console": "open the screen and the serial console",
+    "vm.snapshot": "make and restore snapshots (no page for it yet)",
+    "vm.create": "create machines",
+    "vm.change": "change a machine's description",
+    "vm.delete": "delete machines, dismiss those that were not made",
+    "job.cancel": "cancel jobs of others",
+    "image.create": "add images (no page for it yet)",
+    "project.manage": "add and remove members, give roles",
+    "provider.view": "see the providers",
+    "provider.change": "add, change, check, disable, remove providers",
+    "user.change": "add people, reset passwords, make and rename projects",
+    "portal.view": "see what concerns the whole portal",
+    "vm.assign": "hand a machine to another project",
+}
+
+
+def table() -> str:
+    head = ["may", "verb", *(role.label for role in Role), "Administrator"]
+    lines = [head, ["---"] * len(head)]
+    for verb in sorted(VERBS, key=[*MEANINGS, *sorted(VERBS)].index):
+        marks = ["–" if verb in ADMINISTRATION or verb not in VERBS_OF_ROLE[role] else "yes" for role in Role]
+        lines.append([MEANINGS.get(verb, ""), f"`{verb}`", *marks, "yes"])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from kvweb.accounts.access import VERBS
 from kvweb.settings import env
 from providers.registry import plugins
-from tools import project_map
+from tools import docs_roles, docs_settings, docs_tables, project_map
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +32,30 @@ def test_every_setting_is_in_the_table() -> None:
     assert not missing
 
 
+def test_every_setting_and_every_right_has_its_meaning_and_no_other() -> None:
+    assert set(docs_settings.MEANINGS) == set(docs_settings.known())
+    assert set(docs_roles.MEANINGS) == VERBS
+
+
+@pytest.mark.parametrize("page", ["providers/capabilities.md", "settings.md", "people.md"])
+def test_tables_that_come_from_the_code_are_current(page: str) -> None:
+    path = ROOT / "docs" / page
+    assert path.read_text() == docs_tables.pages()[path], "Run: python -m tools.docs_tables"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")]
+    assert not [page for page in pages if page != "README.md" and f"]({page}" not in index]
+
+
+def test_every_picture_is_small() -> None:
+    sizes = [path.stat().st_size for path in ROOT.glob("docs/screenshots/*.png")]
+    assert sizes
+    assert max(sizes) <= 150 * 1024
+    assert sum(sizes) <= 1.5 * 1024**2
+
+
 def test_every_system_check_is_explained() -> None:
     ids = set(re.findall(r'id="(kvweb\.[EW]\d+)"', (ROOT / "kvweb" / "checks.py").read_text()))
     page = (ROOT / "docs" / "settings.md").read_text()
@@ -38,13 +63,24 @@ def test_every_system_check_is_explained() -> None:
     assert not [check for check in ids if check not in page]
 
 
+def anchors(page: Path) -> set[str]:
+    """The names that a page's headings have in addresses."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 def test_links_between_documents_lead_somewhere() -> None:
-    broken = []
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-            if not target.startswith(("http", "mailto")) and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} → {target}")
-    assert not broken
+    links = [
+        (page, page.parent / target if target else page, anchor)
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text())
+        if not target.startswith(("http", "mailto"))
+    ]
+    assert not [
+        f"{page.relative_to(ROOT)} → {target.name}#{anchor}"
+        for page, target, anchor in links
+        if not target.exists() or (anchor and anchor not in anchors(target))
+    ]
 
 
 def test_the_project_speaks_of_itself_alone() -> None:

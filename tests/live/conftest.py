@@ -62,7 +62,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh browser window; a test that ends with an error in the page's own code fails."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(15_000)
@@ -70,6 +70,10 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
     window.on("pageerror", lambda error: errors.append(str(error)))
     yield window
+    # What the browser showed last: the first thing to look at when a test failed.
+    pictures = Path("var") / "pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    window.screenshot(path=pictures / f"{request.node.name}.png")
     context.close()
     assert not errors, errors
 

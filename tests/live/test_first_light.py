@@ -99,7 +99,7 @@ def test_a_person_makes_uses_and_deletes_a_machine(
 
     # Shut down softly, then delete for good.
     press(page, "Shut down")
-    expect(page.locator("body")).to_contain_text(re.compile(r"\bOff\b"), timeout=90_000)
+    expect(page.locator(".page-header .state")).to_contain_text("Off", timeout=90_000)
     assert not domain.isActive()
     press(page, "Delete", typed=NAME)
     until(

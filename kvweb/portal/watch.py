@@ -47,6 +47,10 @@ class Watch:
     def end(self) -> None:
         self.stop.set()
 
+    @property
+    def is_alive(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
     def _run(self) -> None:
         """Connect, watch, and again, until told to stop."""
         failures = 0
@@ -147,7 +151,9 @@ class Watcher:
         for pk, (fingerprint, watch) in list(self._watches.items()):
             if pk not in wanted or wanted[pk][0] != fingerprint:
                 watch.end()
-                del self._watches[pk]
+                # The old one says at its end that nobody listens: only then may the new one say the contrary.
+                if not watch.is_alive:
+                    del self._watches[pk]
         for pk, (fingerprint, provider) in wanted.items():
             if pk not in self._watches:
                 watch = Watch(provider)

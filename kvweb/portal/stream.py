@@ -92,7 +92,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
     at = request.GET.get("at", "")
     wanted = _wanted(request)
     if "text/event-stream" not in request.headers.get("Accept", ""):
-        rows = await sync_to_async(_missed)(user, since or "0", at)
+        rows = await sync_to_async(_missed)(user, since or ("" if at else "0"), at)
         return JsonResponse(
             {"events": [row for row in rows if wanted(row["subject"])], "last": rows[-1]["id"] if rows else since}
         )

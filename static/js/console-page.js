@@ -4,6 +4,9 @@ import { Connection } from "./console-connection.js";
 
 const MODULES = { vnc: "./console-vnc.js", serial: "./console-serial.js" };
 
+const LOAD_MS = 20000;
+const RELOAD_AT_MOST_EVERY_MS = 15000;
+
 class Page {
   constructor(root) {
     this.root = root;
@@ -18,7 +21,7 @@ class Page {
   }
 
   async start() {
-    const { Screen } = await import(MODULES[this.root.dataset.console]);
+    const { Screen } = await this.load();
     this.screen = new Screen(this.find("screen"), { name: this.root.dataset.name, onRelease: () => this.release() });
     this.root.addEventListener("click", (event) => this.click(event));
     this.find("start")?.addEventListener("submit", (event) => this.powerOn(event));
@@ -30,11 +33,34 @@ class Page {
     this.connection.connect();
   }
 
+  // The screen's own program; says so when it cannot be had, since nothing else on the page would.
+  async load() {
+    const late = new Promise((_, reject) => { setTimeout(() => reject(new Error("late")), LOAD_MS); });
+    try {
+      return await Promise.race([import(MODULES[this.root.dataset.console]), late]);
+    } catch (error) {
+      console.warn("The console was not loaded:", error);
+      if (this.reloadOnce()) return new Promise(() => {});
+      this.show("ended", { sentence: "The console's own program could not be loaded" });
+      this.find("again").addEventListener("click", () => location.reload());
+      return new Promise(() => {});
+    }
+  }
+
+  // A machine that starts on this very computer changes its network, and browsers then drop what they were loading.
+  reloadOnce() {
+    const last = Number(sessionStorage.getItem("console-reloaded-at") ?? 0);
+    if (Date.now() - last < RELOAD_AT_MOST_EVERY_MS) return false;
+    sessionStorage.setItem("console-reloaded-at", String(Date.now()));
+    location.reload();
+    return true;
+  }
+
   // -- what is shown ---------------------------------------------------------------------------------------------------
 
   show(state, { sentence = "", seconds = 0, url = "", isFinal = false, viewOnly = false }) {
     this.root.dataset.state = state;
-    if (state !== "open") { this.screen.detach(); this.find("latency").hidden = true; }
+    if (state !== "open") { this.screen?.detach(); this.find("latency").hidden = true; }
     const doing = this.root.querySelector(".console-state")?.dataset.doing;
     const [words, title, text] = {
       connecting: ["Connecting", "Connecting…", "The portal asks the provider for this console."],

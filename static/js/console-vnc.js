@@ -1,4 +1,5 @@
 // A machine's screen: noVNC on the console's channel, and what the buttons above it do.
+import "./console-plain-video.js";
 import RFB from "../vendor/novnc/core/rfb.js";
 import { typeText } from "./console-keys.js";
 

@@ -115,9 +115,11 @@ def test_a_person_makes_uses_and_deletes_a_machine(
 
 def press(page: Page, name: str, typed: str = "") -> None:
     """Press an action of the machine's page and answer its question."""
-    button = page.get_by_role("button", name=name, exact=True).or_(page.get_by_role("link", name=name, exact=True))
+    header = page.locator(".page-header")
+    button = header.get_by_role("link", name=name, exact=True)
     if not button.first.is_visible():
-        page.get_by_role("button", name=re.compile("more|actions", re.IGNORECASE)).first.click()
+        header.get_by_role("button", name="More").click()
+        button = page.get_by_role("menuitem", name=name, exact=True)
     button.first.click()
     dialog = page.locator("dialog[open]")
     dialog.wait_for()

@@ -147,7 +147,10 @@ def note_failure(provider: Provider, error: ProviderError) -> None:
         **({} if was_failed else {"unreachable_since": now}),
     )
     if not was_failed:
-        logger.warning("Provider %s failed: %s (%s)", provider.name, error.reason, error.detail)
+        # With the vendor's words, so not for the page of the job that met it.
+        logger.warning(
+            "Provider %s failed: %s (%s)", provider.name, error.reason, error.detail, extra={"private": True}
+        )
         publish(f"provider:{provider.uuid}", project_id=None, topic="health")
         tell_projects(provider)
 

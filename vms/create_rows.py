@@ -29,7 +29,15 @@ def number(least: int, most: int, unit: str, **options: Any) -> forms.IntegerFie
     )
 
 
-class NicForm(forms.Form):
+class Row(forms.Form):
+    """A row that was sent is meant, also when it says no more than the usual: Django would pass over such a one."""
+
+    def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "empty_permitted": False})
+        self.offer = offer
+
+
+class NicForm(Row):
     """One network card."""
 
     network = forms.CharField(label="Network", error_messages={"required": "Choose a network."})
@@ -37,8 +45,7 @@ class NicForm(forms.Form):
     gateway = forms.CharField(label="Gateway", required=False, max_length=60)
 
     def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.offer = offer
+        super().__init__(*args, offer=offer, **kwargs)
         self.fields["network"].widget = forms.Select(choices=[(str(one.uuid), one.label) for one in offer.networks])
         self.fields["address"].widget.attrs["placeholder"] = "automatic"
         self.fields["gateway"].widget.attrs["placeholder"] = "usual one of the network"
@@ -72,15 +79,14 @@ class NicForm(forms.Form):
         return cleaned
 
 
-class DiskForm(forms.Form):
+class DiskForm(Row):
     """One more disk."""
 
     size_gib = number(1, 65_536, "GiB", label="Size (GiB)")
     pool = forms.CharField(label="Pool", required=False)
 
     def __init__(self, *args: Any, offer: Offer, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.offer = offer
+        super().__init__(*args, offer=offer, **kwargs)
         self.fields["size_gib"].required = True
         self.fields["size_gib"].error_messages["required"] = "Say how large it should be."
         self.fields["pool"].widget = forms.Select(choices=pool_choices(offer))

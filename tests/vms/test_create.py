@@ -402,6 +402,16 @@ def test_cards_and_disks_come_and_go_without_losing_the_others(alice: User, clie
     assert len(disks.forms) == 1
 
 
+def test_a_card_that_says_no_more_than_the_usual_is_meant(post: Callable[..., Any]) -> None:
+    post(**{"nic-TOTAL_FORMS": 1, "nic-INITIAL_FORMS": 0, "nic-0-network": Network.objects.get().uuid})
+    assert [nic["network"] for nic in spec_of(the_vm())["nics"]] == ["n-lan"]
+
+
+def test_a_disk_without_a_size_is_asked_for_it(post: Callable[..., Any]) -> None:
+    answer = post(**{"disk-TOTAL_FORMS": 1, "disk-INITIAL_FORMS": 0, "disk-0-size_gib": ""})
+    assert sentences(answer) == ["Say how large it should be."]
+
+
 def test_a_machine_may_have_no_network(post: Callable[..., Any]) -> None:
     post(**{"nic-TOTAL_FORMS": 0, "nic-INITIAL_FORMS": 0})
     assert spec_of(the_vm())["nics"] == []

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from providers.base import QUIET, Conflict, InvalidRequest, OutOfCapacity, Progress
+from providers.base import QUIET, Conflict, InvalidRequest, NotFound, OutOfCapacity, Progress
 from providers.kvm.errors import has_code
 from providers.kvm.headers import HEAD_BYTES, inspect
 from providers.kvm.native import LibvirtError, libvirt
@@ -129,10 +129,20 @@ def head(connection: Any, volume: Any) -> bytes:
 
 
 def check_image(raw: Any, volume: Any, *, field: str) -> SeenVolume:
-    """The image's document; raises InvalidRequest when it leads to a file that no pool knows.
+    """The image's document; raises InvalidRequest when it leads to a file that no pool knows, NotFound without a file.
 
     A file that a person uploaded may name any path of the host as the one below it, and the hypervisor would open it.
     """
+    try:
+        return _checked(raw, volume, field=field)
+    except LibvirtError as exc:
+        # libvirt still lists the volume; its file, or one below it, was removed beside libvirt.
+        if has_code(exc, libvirt.VIR_ERR_NO_STORAGE_VOL):
+            raise NotFound("The image does not exist any more.", str(exc), field=field) from exc
+        raise
+
+
+def _checked(raw: Any, volume: Any, *, field: str) -> SeenVolume:
     image = seen(volume)
     step, depth = image, 0
     here = volume
@@ -227,9 +237,26 @@ def _make(pool: Any, name: str, make: Callable[[], Any]) -> Any:
     except LibvirtError as exc:
         unseen = has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID) and "already exists" in str(exc)
         if not unseen:
+            _demand_readable(pool, exc)
             raise
         refreshed(pool)
         raise Conflict(f"The storage pool holds a file “{PurePosixPath(name).name}” already.", str(exc)) from exc
+
+
+#: What libvirt says when a helper or the host's file system failed: nothing that tells whose fault it is.
+_VAGUE = (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR)
+
+
+def _demand_readable(pool: Any, failure: Exception) -> None:
+    """After a failure that may have any cause: say so when it is the pool itself that cannot be read any more."""
+    if not has_code(failure, *_VAGUE):
+        return
+    refreshed(pool)
+    # libvirt switches a pool off that it cannot read.
+    if not pool.isActive():
+        raise NotFound(
+            f"The storage pool “{pool.name()}” cannot be read any more on its host.", str(failure), field="pool"
+        ) from failure
 
 
 def _demand_room(pool: Any, wanted: int) -> None:

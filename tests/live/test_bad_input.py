@@ -31,6 +31,7 @@ from providers.base import DiskSpec, VmSpec
 from providers.fake.config import FakeConfig
 from providers.kvm.config import KvmConfig
 from providers.models import Health, Provider
+from providers.registry import plugin
 from storage.models import Image, Pool
 from tests.live.portal import until
 from tests.live.private_libvirt import NOBODY, PrivateLibvirt
@@ -601,9 +602,9 @@ def test_a_hypervisor_that_cannot_be_reached_is_said_soon(
     again = {"name": "Far", **typed, "config_uri": private.uri}
     assert client.post(f"/providers/{provider.uuid}/edit", again).status_code == 302
     run()
-    provider.refresh_from_db()
-    assert (provider.health, provider.health_reason, provider.unreachable_since) == (Health.OK, "", None)
-    pool.forget(provider)
+    mended = Provider.objects.get()
+    assert (mended.health, mended.health_reason, mended.unreachable_since) == (Health.OK, "", None)
+    pool.forget(mended)
 
 
 def test_wrong_credentials_are_said_and_never_shown(
@@ -611,7 +612,7 @@ def test_wrong_credentials_are_said_and_never_shown(
 ) -> None:
     path = str(tmp_path / "cloud.sqlite3")
     right = FakeConfig(path=path, demo=False, username="tester", password=SecretStr("right horse"))
-    pool.plugin("fake").open(right).close()
+    plugin("fake").open(right).close()
     client = client_of(root)
     typed = {"name": "Far", "config_path": path, "config_username": "tester", "config_faults": "{}"}
     numbers = {

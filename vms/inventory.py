@@ -83,7 +83,7 @@ def _keep_known_addresses(row: VirtualMachine, values: dict[str, Any]) -> None:
 
 def _update(row: VirtualMachine, record: VmRecord) -> set[str]:
     """Put the record's facts into the row (not saved); returns the columns that differ."""
-    values = values_of(record)
+    values = dict(_told(row.provider_id, record).values)
     _keep_known_addresses(row, values)
     values.update(external_id=record.external_id, presence=Presence.PRESENT.value, missing_since=None)
     if row.power != values["power"]:
@@ -94,21 +94,38 @@ def _update(row: VirtualMachine, record: VmRecord) -> set[str]:
     return differing
 
 
-#: The last record of each machine and its fingerprint, per process. A sync of two thousand machines of which none
-#: changed then costs comparisons of records and one narrow query, not the making and comparing of two thousand rows.
-_fingerprints: dict[tuple[int, str], tuple[VmRecord, str]] = {}
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A record as columns, with a short text that is equal for equal records, also in another process."""
+
+    record: VmRecord
+    values: dict[str, Any]
+    fingerprint: str
 
 
-def fingerprint_of(provider: Provider, record: VmRecord) -> str:
-    """A short text that is equal for equal records, also in another process."""
-    key = (provider.pk, record.external_id)
-    known = _fingerprints.get(key)
-    if known is not None and (known[0] is record or known[0] == record):
-        return known[1]
-    told = json.dumps(values_of(record), sort_keys=True, default=str).encode()
-    fingerprint = blake2b(told, digest_size=16).hexdigest()
-    _fingerprints[key] = (record, fingerprint)
-    return fingerprint
+#: What was told last of each machine, per process. A sync of two thousand machines of which none changed then costs
+#: comparisons of records and one narrow query, not the making and comparing of two thousand rows.
+_last_told: dict[tuple[int, str], _Told] = {}
+
+
+def _told(provider_id: int, record: VmRecord) -> _Told:
+    key = (provider_id, record.external_id)
+    last = _last_told.get(key)
+    if last is not None and (last.record is record or last.record == record):
+        return last
+    values = values_of(record)
+    text = json.dumps(values, sort_keys=True, default=str).encode()
+    told = _last_told[key] = _Told(record, values, blake2b(text, digest_size=16).hexdigest())
+    return told
+
+
+def _forget_all_but(provider_id: int, records: Sequence[VmRecord]) -> None:
+    """Let go of machines that are not there any more, once they are many."""
+    if len(_last_told) < 2 * len(records) + 1000:
+        return
+    there = {record.external_id for record in records}
+    for key in [key for key in _last_told if key[0] == provider_id and key[1] not in there]:
+        del _last_told[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +189,10 @@ def apply(
             unknown.append(record)
             continue
         seen.add(row.pk)
-        if row.fingerprint != fingerprint_of(provider, record) or row.presence != Presence.PRESENT:
+        if row.fingerprint != _told(provider.pk, record).fingerprint or row.presence != Presence.PRESENT:
             differing[row.pk] = record
+    if is_complete:
+        _forget_all_but(provider.pk, records)
     unseen = {row.pk for row in known.values() if row.pk not in seen and row.presence == Presence.PRESENT}
     if not differing and not unknown and not (is_complete and unseen):
         # The usual case by far: nothing to write, so nobody has to wait for a lock.
@@ -215,7 +234,7 @@ def _write(provider: Provider, differing: dict[int, VmRecord], asked_at: datetim
         if written := _update(row, differing[row.pk]):
             columns |= written
             changed.append(row)
-        row.fingerprint, row.told_at = fingerprint_of(provider, differing[row.pk]), asked_at
+        row.fingerprint, row.told_at = _told(provider.pk, differing[row.pk]).fingerprint, asked_at
         touched.append(row)
     write_columns(touched, sorted(columns))
     return changed
@@ -239,7 +258,7 @@ def _mark_missing(pks: set[int], asked_at: datetime | None = None) -> list[Virtu
 def _adopt(provider: Provider, record: VmRecord, asked_at: datetime) -> VirtualMachine:
     row = VirtualMachine(provider=provider, project=unassigned_project(), description=record.description)
     _update(row, record)
-    row.fingerprint, row.told_at = fingerprint_of(provider, record), asked_at
+    row.fingerprint, row.told_at = _told(provider.pk, record).fingerprint, asked_at
     return row
 
 

@@ -24,7 +24,8 @@ def seal_keys(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         return [
             Error(
                 "A key in KVWEB_SEAL_KEYS cannot be used.",
-                hint="Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key())'",
+                hint="Make one with: python -c "
+                "'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
                 id="kvweb.E001",
             )
         ]

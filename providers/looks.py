@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from kvweb.jobs.models import Job
 from kvweb.ui.badges import Badge, badge_of
+from kvweb.ui.words import size_words
 from providers.base import Capabilities, Plugin, ProviderError
 from providers.models import Health, Provider
 from providers.registry import plugin
@@ -34,6 +35,13 @@ FACETS: dict[str, tuple[str, str]] = {
     "buckets": ("Buckets", "bucket"),
     "host": ("Host facts", "server"),
     "events": ("Live news", "activity"),
+}
+
+#: A host's way of running machines, in words.
+VIRTUALISATION = {
+    "kvm": "Hardware virtualisation (KVM)",
+    "qemu": "Software emulation: machines are slow",
+    "simulated": "Simulated: there are no real machines",
 }
 
 LOOK_AT_JOB = "Check again; if it stays, its job says more."
@@ -80,6 +88,39 @@ def provider_badge(provider: Provider) -> Badge:
         is_refused = provider.health_code == "authentication_failed"
         return Badge("Refuses the credentials" if is_refused else "Not reachable", "red", "alert-triangle")
     return Badge("Not checked yet", "secondary", "help")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of the host's CPUs or memory its running machines may take."""
+
+    label: str
+    words: str
+    percent: int
+
+    @property
+    def is_full(self) -> bool:
+        return self.percent >= 90
+
+
+def capacity(provider: Provider) -> list[Share]:
+    """Of a provider `with_allocation`; nothing where the host tells no totals."""
+    host = provider.host or {}
+    found = []
+    for label, used, total, words in (
+        ("CPUs", getattr(provider, "cpus_allocated", 0), host.get("cpus_total"), str),
+        ("Memory", getattr(provider, "memory_allocated_mib", 0), host.get("memory_total_mib"), size_words),
+    ):
+        if total:
+            percent = min(100, round(100 * used / total))
+            found.append(Share(label, f"{words(used) if used else '0'} of {words(total)}", percent))
+    return found
+
+
+def virtualisation(provider: Provider) -> str:
+    """How its machines run, where it tells."""
+    details = (provider.host or {}).get("details") or {}
+    return VIRTUALISATION.get(str(details.get("virt_type", "")), "")
 
 
 def plugin_of(provider: Provider) -> Plugin | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from kvweb.accounts.access import Person, allowed, roles_of
 from kvweb.accounts.models import Project
@@ -21,6 +22,17 @@ def visible_to(user: Person) -> QuerySet[Provider]:
         return Provider.objects.none()
     mine = list(roles_of(user))
     return Provider.objects.filter(Q(projects__isnull=True) | Q(projects__in=mine)).distinct()
+
+
+def with_allocation(found: QuerySet[Provider]) -> QuerySet[Provider]:
+    """Each with what its running machines may take, which is known at any moment; what a host told is as old as its
+    last check. Of providers that are joined to nothing else. The machines' app stands above: its words are text.
+    """
+    running = Q(vms__power="running", vms__presence="present")
+    return found.annotate(
+        cpus_allocated=Coalesce(Sum("vms__vcpus", filter=running), 0),
+        memory_allocated_mib=Coalesce(Sum("vms__memory_mib", filter=running), 0),
+    )
 
 
 def open_to(project: Project) -> QuerySet[Provider]:

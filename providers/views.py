@@ -47,7 +47,7 @@ def for_administrators(view: View[P]) -> View[P]:
 def _counted(user: Any) -> QuerySet[Provider]:
     """Providers with how many machines are known there. The machines' app stands above this one: its words are text."""
     there = ~Q(vms__presence="deleted")
-    return selectors.visible_to(user).annotate(machines=Count("vms", filter=there, distinct=True))
+    return selectors.with_allocation(selectors.visible_to(user)).annotate(machines=Count("vms", filter=there))
 
 
 def _get(request: HttpRequest, uuid: UUID) -> Provider:
@@ -74,7 +74,7 @@ def _card(provider: Provider, active: Job | None) -> dict[str, Any]:
         "kind": looks.kind_label(provider),
         "chips": looks.chips(provider.can),
         "checking": active,
-        "host": _host(provider),
+        "host": provider.host,
     }
 
 
@@ -85,15 +85,6 @@ def card(request: HttpRequest, uuid: UUID) -> HttpResponse:
     provider = _get(request, uuid)
     active = jobs.active_for([provider.subject]).get(provider.subject)
     return render(request, "providers/_card.html", {"card": _card(provider, active)})
-
-
-def _host(provider: Provider) -> dict[str, Any]:
-    """The host's figures with the shares in use, as far as it tells them."""
-    host = dict(provider.host)
-    for used, total in (("cpus_used", "cpus_total"), ("memory_used_mib", "memory_total_mib")):
-        if host.get(total) and host.get(used) is not None:
-            host[f"{used}_percent"] = min(100, round(100 * host[used] / host[total]))
-    return host
 
 
 @for_administrators
@@ -121,7 +112,9 @@ def _page(request: HttpRequest, provider: Provider) -> dict[str, Any]:
         "last_check": last_check,
         "chips": looks.chips(provider.can, found.declares if found else None),
         "settings": _settings(provider, found),
-        "host": _host(provider),
+        "host": provider.host,
+        "capacity": looks.capacity(provider),
+        "virtualisation": looks.virtualisation(provider),
         "pools": provider.pools.filter(missing_since=None),
         "networks": provider.networks.filter(missing_since=None),
         "images": provider.images.filter(missing_since=None),

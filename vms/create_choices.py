@@ -25,6 +25,8 @@ T = TypeVar("T", Image, Pool, Network)
 
 EMPTY = "empty"
 OWN = "own"
+#: How the title of the image begins that every new portal has.
+GUEST = "kvweb guest"
 #: Networks that the provider routes from their first address.
 ROUTED = frozenset({NetworkMode.NAT, NetworkMode.ROUTE, NetworkMode.OPEN})
 
@@ -119,6 +121,14 @@ class Offer:
     @property
     def may_be_empty(self) -> bool:
         return self.provider is not None and self.provider.can.machines.create_empty
+
+    @property
+    def usual_image(self) -> Image | None:
+        """The one that is chosen before anybody chooses: the only one, or the small one for trying out."""
+        only = self._all_images if len(self._all_images) == 1 else []
+        guests = [image for image in self.images if str(image).startswith(GUEST)]
+        found = only or guests or self.images
+        return found[0] if len(found) == 1 else None
 
     def image(self, wanted: str) -> Image | None:
         """By its uuid or, for links that people write by hand, by its name or title."""

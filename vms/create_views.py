@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -58,7 +57,6 @@ def create(request: HttpRequest) -> HttpResponse:
     vm = _make(form, form.wish(start=request.POST.get("then") != "stay"))
     if vm is None:
         return _show(request, form, again, status=422)
-    messages.success(request, f"“{vm.name}” is being created. You may leave this page.")
     return _to_machine(vm)
 
 

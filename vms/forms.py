@@ -155,8 +155,7 @@ class CreateForm(forms.Form):
     def _defaults(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What is filled in before anybody types: enough to finish with a name and an image."""
         offer = self.offer
-        only = offer.images[0] if len(offer.images) == 1 else None
-        image = offer.image(str(wanted.get("image") or "")) or only
+        image = offer.image(str(wanted.get("image") or "")) or offer.usual_image
         size = offer.usual_size(image)
         network = offer.usual_network
         return {

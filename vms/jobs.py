@@ -51,6 +51,8 @@ def _clear_problem(vm: VirtualMachine) -> None:
 def after_failed_create(job: Job) -> None:
     """The row says why; a cancelled creation takes its row away; a lost worker may have left something to clear up."""
     vm = vm_of(job)
+    # The sealed wish may hold a password's hash; trying again starts from the form.
+    Job.objects.filter(pk=job.pk).update(params={})
     if job.state == JobState.CANCELLED:
         VirtualMachine.objects.filter(pk=vm.pk).update(presence=Presence.DELETED, told_at=timezone.now())
         publish(vm.subject, project_id=vm.project_id, topic="gone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
@@ -225,6 +226,15 @@ def page(user: Person, filters: Filters, *, number: int = 1, size: int = 50) -> 
         active_jobs=len(active),
         is_filtered=bool(filters.text or filters.state or filters.provider or filters.project),
     )
+
+
+def matching(user: Person, filters: Filters) -> list[UUID]:
+    """Those of all pages of the list."""
+    projects = projects_with(user, "vm.view")
+    providers = Provider.objects.filter(name=filters.provider) if filters.provider else []
+    condition = _condition(filters, providers, projects)
+    found = visible_to(user).select_related(None).filter(condition).order_by(*SORTS[filters.sort])
+    return list(found.values_list("uuid", flat=True))
 
 
 def some(user: Person, uuids: Iterable[object]) -> list[VirtualMachine]:

@@ -108,6 +108,9 @@ IN_THE_OPEN = ("start", "resume", "stop", "restart")
 def split_buttons(vm: VirtualMachine, user: Person) -> tuple[list[Button], list[Button]]:
     """Buttons for the header: those of the moment in the open, everything else in a menu."""
     found = buttons(vm, user)
+    if vm.presence in {Presence.WANTED, Presence.MISSING}:
+        # There is no machine: all that can be done is to take its row away, or to try again.
+        return [button for button in found if button.name == "dismiss" and not button.reason], []
     front = [button for button in found if button.name in IN_THE_OPEN and not button.reason]
     if not front:
         front = [button for button in found if button.name == "start"]
@@ -168,7 +171,7 @@ def ssh_command(vm: VirtualMachine) -> str:
     address, _ = main_address(vm)
     if not address:
         return ""
-    user = vm.image.default_user if vm.image and vm.image.default_user else ""
+    user = vm.login or (vm.image.default_user if vm.image else "")
     return f"ssh {user}@{address}" if user else f"ssh {address}"
 
 

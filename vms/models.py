@@ -71,6 +71,8 @@ class VirtualMachine(models.Model):
     flavor = models.CharField(max_length=80, blank=True)
     autostart = models.BooleanField(null=True)
     image = models.ForeignKey(Image, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    #: Whom the machine was set up for at its creation; empty: nobody said, so the image's own user.
+    login = models.CharField(max_length=64, blank=True)
     host = models.CharField(max_length=255, blank=True)
     #: None: not read yet. Otherwise lists of dicts with the fields of NicRecord, DiskRecord, SnapshotRecord.
     nics = models.JSONField(null=True, blank=True)

@@ -20,6 +20,15 @@ from vms.choices import Presence
 from vms.models import VirtualMachine
 
 
+def login_of(spec: VmSpec, image: Image | None) -> str:
+    """Who can sign in to the machine: the user who was asked for, else the one that the image brings."""
+    if spec.cloud_init is None:
+        return ""
+    if spec.cloud_init.users:
+        return spec.cloud_init.users[0].name[:64]
+    return image.default_user if image else ""
+
+
 @transaction.atomic
 def create(
     *,
@@ -41,6 +50,7 @@ def create(
     vm.project, vm.provider, vm.image = project, provider, image
     vm.name, vm.description = spec.name, spec.description
     vm.vcpus, vm.memory_mib, vm.flavor = spec.vcpus, spec.memory_mib, spec.flavor
+    vm.login = login_of(spec, image)
     vm.presence, vm.problem, vm.problem_job = Presence.WANTED, "", None
     vm.save()
     spec = spec.model_copy(update={"portal_uuid": str(vm.uuid)})

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from kvweb.accounts.access import allowed, projects_with, roles_of, within
+from kvweb.accounts.access import allowed, allowed_somewhere, roles_of, within
 from kvweb.accounts.actions import ActionRefused
 from kvweb.accounts.models import Project, User
 from kvweb.jobs import services as jobs
@@ -23,11 +24,15 @@ from vms import rows as rendered
 from vms.actions import ACTIONS, VmAction
 from vms.choices import Presence
 from vms.models import VirtualMachine
-from vms.selectors import STATES, visible_to, with_jobs
+from vms.selectors import STATES, Filters, visible_to, with_jobs
 
 TABS = ("overview", "console", "disks", "networks", "snapshots", "history")
 #: More rows than a page has are not asked for at once.
 MOST_ROWS = 200
+#: Nor are more machines changed at once.
+MOST_AT_ONCE = 500
+#: Names and reasons travel in a header, which has its limits; open pages hear of the rest by their stream.
+MOST_TOLD = 20
 LONGEST_DESCRIPTION = 4000
 
 
@@ -88,14 +93,22 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         "several_providers": page.known_providers > 1 or bool(page.filters.provider or page.filters.text),
         "sizes": listing.PAGE_SIZES,
         "bulk_actions": [action for action in ACTIONS.values() if action.in_bulk],
+        "matching": _matching(page.filters),
+        "most_at_once": MOST_AT_ONCE,
         "create_address": _create_address(),
-        "may_create": user.is_superuser or projects_with(user, "vm.create").exists() if not page.total else True,
+        "may_create": allowed_somewhere(user, "vm.create"),
     }
     request.active_jobs = page.active_jobs  # type: ignore[attr-defined]
     template = "vms/_results.html" if is_htmx(request) and target(request) == "results" else "vms/list.html"
     response = render(request, template, context)
     response.headers["Vary"] = "HX-Request, HX-Target"
     return response
+
+
+def _matching(filters: Filters) -> str:
+    """The filters as the bulk bar sends them, when all that match are chosen and not some by their boxes."""
+    named = {"q": filters.text, "state": filters.state, "provider": filters.provider, "project": filters.project}
+    return urlencode({name: value for name, value in named.items() if value})
 
 
 #: Head of the table: label, sort order, and the class of its cells.
@@ -262,8 +275,13 @@ def bulk(request: HttpRequest) -> HttpResponse:
     if not chosen.in_bulk:
         raise Http404("This is not done to many machines at once.")
     user = user_of(request)
-    uuids = [text for text in request.POST.getlist("vm")[:MOST_ROWS] if len(text) in {32, 36}]
-    vms = listing.some(user, _valid(uuids))
+    uuids = _valid(request.POST.getlist("vm"))
+    if "matching" in request.POST:
+        uuids = listing.matching(user, listing.filters_from(QueryDict(request.POST["matching"])))
+    if len(uuids) > MOST_AT_ONCE:
+        sentence = f"{len(uuids)} machines are too many: at most {MOST_AT_ONCE} at once. Narrow the list."
+        return _bulk_answer(request, sentence, [], [], "warning")
+    vms = listing.some(user, uuids)
     if not vms:
         return _bulk_answer(request, "Select some machines first.", [], [], "warning")
     if chosen.confirm != "none" and not _bulk_is_confirmed(request, chosen, vms):
@@ -338,14 +356,16 @@ def _bulk_answer(
     skipped: list[tuple[VirtualMachine, str]],
     level: str,
 ) -> HttpResponse:
-    details = [f"{vm.name}: {reason}" for vm, reason in skipped]
+    details = [f"{vm.name}: {reason}" for vm, reason in skipped[:MOST_TOLD]]
+    if len(skipped) > MOST_TOLD:
+        details.append(f"… and {len(skipped) - MOST_TOLD} more.")
     if not is_htmx(request):
         add = messages.warning if level == "warning" else messages.success
         add(request, " ".join([sentence, *(details if len({reason for _, reason in skipped}) > 1 else [])]))
         return redirect("vms:list")
     response = HttpResponse(status=204)
     toast(response, sentence, "warning" if level == "warning" else "success", details)
-    trigger(response, rows={"ids": [str(vm.uuid) for vm in vms]})
+    trigger(response, rows={"ids": [str(vm.uuid) for vm in vms[:MOST_TOLD]]})
     return response
 
 
@@ -356,7 +376,7 @@ def _header_context(request: HttpRequest, vm: VirtualMachine) -> dict[str, Any]:
     user = user_of(request)
     front, behind = looks.split_buttons(vm, user)
     again = ""
-    if vm.presence == Presence.WANTED and vm.problem_job and _create_address():
+    if vm.presence == Presence.WANTED and vm.problem_job and not vm.active_job and allowed(user, "vm.create", vm):
         again = f"{_create_address()}?again={vm.problem_job}"
     return {
         "vm": vm,

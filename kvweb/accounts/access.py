@@ -66,6 +66,13 @@ def projects_with(user: Person, verb: str) -> QuerySet[Project]:
     return Project.objects.filter(pk__in=ids)
 
 
+def allowed_somewhere(user: Person, verb: str) -> bool:
+    """Whether there is a project in which `user` may do `verb`: what is done nowhere is not offered."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    return user.is_superuser or any(verb in VERBS_OF_ROLE.get(role, ()) for role in roles_of(user).values())
+
+
 def within(user: Person, verb: str, field: str = "project") -> Q:
     """The condition that `visible_to(user)` of every app begins with: rows of projects where `user` has `verb`."""
     if not user.is_authenticated or not user.is_active:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvweb.accounts.access import allowed
+from kvweb.accounts.access import allowed, allowed_somewhere
 from kvweb.jobs.views import count_active
 from kvweb.ui.navigation import Entry, account_entries, create_entry, entries
 
@@ -15,6 +15,10 @@ def _is_signed_in(user: Any) -> bool:
 
 def _sees_providers(user: Any) -> bool:
     return allowed(user, "provider.view")
+
+
+def _creates(user: Any) -> bool:
+    return allowed_somewhere(user, "vm.create")
 
 
 entries += [
@@ -43,4 +47,4 @@ entries += [
 account_entries += [
     Entry(label="SSH keys", url="accounts:ssh_keys", icon="key", position=10, when=_is_signed_in),
 ]
-create_entry += [Entry(label="Create machine", url="vms:create", icon="plus", key="c", when=_is_signed_in)]
+create_entry += [Entry(label="Create machine", url="vms:create", icon="plus", key="c", when=_creates)]

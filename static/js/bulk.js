@@ -2,14 +2,22 @@
 const bar = () => document.getElementById("bulk");
 const boxes = () => [...document.querySelectorAll("input[name=vm]")];
 let last = null;
+// The filters of a list whose every machine is chosen, also those of its other pages; null while boxes say which.
+let matching = null;
 
 export function renew() {
   const found = bar();
   if (!found) return;
   const all = boxes();
   const chosen = all.filter((box) => box.checked);
+  const list = document.querySelector("[data-matching]");
+  const total = Number(list?.dataset.total);
+  if (list?.dataset.matching !== matching || chosen.length < all.length || !all.length) matching = null;
   found.classList.toggle("is-idle", !chosen.length);
-  found.querySelector("[data-count]").textContent = chosen.length === 1 ? "1 selected" : `${chosen.length} selected`;
+  found.querySelector("[data-count]").textContent = matching === null ? `${chosen.length} selected` : `All ${total} selected`;
+  const more = found.querySelector("[data-select-matching]");
+  more.hidden = matching !== null || chosen.length < all.length || total <= all.length;
+  more.textContent = `Select all ${total} matching`;
   const head = document.querySelector("[data-check-all]");
   if (head) {
     head.checked = chosen.length > 0 && chosen.length === all.length;
@@ -35,6 +43,9 @@ document.addEventListener("click", (event) => {
   } else if (event.target.matches("[data-check-all]")) {
     boxes().forEach((other) => { other.checked = event.target.checked; });
     renew();
+  } else if (event.target.closest("[data-select-matching]")) {
+    matching = document.querySelector("[data-matching]").dataset.matching;
+    renew();
   } else if (event.target.closest("[data-clear-selection]")) {
     clear();
   }
@@ -47,10 +58,11 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const data = new FormData(form, event.submitter);
   form.closest("dialog")?.close();
+  const which = matching !== null && form.id === "bulk" ? { matching } : { vm: data.getAll("vm") };
   window.htmx.ajax("POST", form.getAttribute("action"), {
     target: "#dialog",
     swap: "innerHTML",
-    values: { action: data.get("action"), vm: data.getAll("vm"), typed: data.get("typed") ?? "", confirmed: data.get("confirmed") ?? "" },
+    values: { action: data.get("action"), ...which, typed: data.get("typed") ?? "", confirmed: data.get("confirmed") ?? "" },
   }).catch(() => { /* errors.js has said it */ });
 });
 

@@ -17,6 +17,8 @@ export function swap(fresh) {
   const freshBox = fresh.querySelector("input[name=vm]");
   if (box && freshBox) freshBox.checked = box.checked;
   if (old.classList.contains("is-cursor")) fresh.classList.add("is-cursor");
+  const known = new Set([...old.querySelectorAll("[data-row]")].map((row) => row.id));
+  if (known.size) fresh.querySelectorAll("[data-row]").forEach((row) => row.classList.toggle("is-new", !known.has(row.id)));
   old.replaceWith(fresh);
   window.htmx.process(fresh);
   if (hadFocus >= 0) focusables(fresh)[hadFocus]?.focus({ preventScroll: true });
@@ -51,6 +53,7 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (target?.id !== "results" || !requestConfig?.headers?.["X-Live"]) return;
   const row = document.activeElement?.closest("[data-row]");
   kept = {
+    rows: new Set([...target.querySelectorAll("[data-row]")].map((one) => one.id)),
     checked: [...target.querySelectorAll("input[name=vm]:checked")].map((box) => box.value),
     cursor: target.querySelector(".is-cursor")?.id,
     row: row?.id,
@@ -59,9 +62,10 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.body.addEventListener("htmx:afterSwap", () => {
   if (!kept) return;
-  const { checked, cursor, row, index } = kept;
+  const { rows, checked, cursor, row, index } = kept;
   kept = null;
   document.querySelectorAll("input[name=vm]").forEach((box) => { box.checked = checked.includes(box.value); });
+  document.querySelectorAll("#results [data-row]").forEach((one) => one.classList.toggle("is-new", !rows.has(one.id)));
   if (cursor) document.getElementById(cursor)?.classList.add("is-cursor");
   const found = row && document.getElementById(row);
   if (found && index >= 0) focusables(found)[index]?.focus({ preventScroll: true });

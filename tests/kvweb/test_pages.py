@@ -146,9 +146,11 @@ def test_the_dashboard_without_providers_says_what_comes_first(alice: User, root
 def test_the_dashboard_shows_machines_and_capacity(
     make_vm: Any, fake_provider: Provider, alice: User, root: User, client_of: ClientOf
 ) -> None:
-    make_vm(name="web", power="running")
+    make_vm(name="web", power="running", vcpus=60)
+    make_vm(power="stopped", vcpus=4)
+    # What the host said at its last check was true then.
     Provider.objects.filter(pk=fake_provider.pk).update(
-        host={"cpus_total": 64, "cpus_used": 60, "memory_total_mib": 2048, "memory_used_mib": 512}
+        host={"cpus_total": 64, "cpus_used": 0, "memory_total_mib": 2048, "memory_used_mib": 0}
     )
     page = text_of(client_of(root).get("/"))
     assert "60 of 64" in page

@@ -272,8 +272,8 @@ class UnixConsole:
 class StreamConsole:
     """The driver itself opens the connection: a descriptor passed by libvirt, a libvirt stream, a simulated screen.
 
-    `connect` returns a connected stream socket that speaks RFB (vnc) or raw bytes (serial); closed by the caller. It may
-    raise any ProviderError. `endpoint` names the other end as it is now (changes when the VM was restarted).
+    `connect` returns a connected stream socket that speaks RFB (vnc) or raw bytes (serial), to be closed by the caller;
+    it may raise any ProviderError. `endpoint` names the other end as it is now (changes when the VM was restarted).
     """
 
     connect: Callable[[], socket.socket]

@@ -1,4 +1,4 @@
-"""Prints the largest files, to be looked at with curiosity; fails only for one that nobody could read in one sitting."""
+"""Prints the largest files, to be looked at with curiosity; fails only for one that is too long to read at once."""
 
 from __future__ import annotations
 

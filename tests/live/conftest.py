@@ -71,7 +71,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     window.on("pageerror", lambda error: errors.append(str(error)))
     # Shown by pytest when a test fails: what could not be loaded, and what the pages' scripts said.
     window.on("requestfailed", lambda request: print("not loaded:", request.url, request.failure))
-    window.on("response", lambda response: response.ok or response.status < 400 or print(response.status, response.url))
+    window.on("response", lambda response: print(response.status, response.url) if response.status >= 400 else None)
     window.on("console", lambda message: print("console:", message.type, message.text))
     yield window
     # What the browser showed last: the first thing to look at when a test failed.

@@ -72,7 +72,7 @@ def row(vm: VirtualMachine, user: Person, *, with_project: bool) -> SafeString:
         f'<td class="fact">{_addresses(vm)}</td>'
         f'<td class="number fact" data-label="CPU">{vm.vcpus or UNKNOWN}</td>'
         f'<td class="number fact" data-label="Memory">{size_words(vm.memory_mib)}</td>'
-        f'<td class="number wide-only">{size_words(vm.disk_gib * 1024)}</td>'
+        f'<td class="number wide-only rare">{size_words(vm.disk_gib * 1024)}</td>'
         f'<td class="fact">{escape(vm.provider.name)}</td>{project}'
         f'<td class="soft wide-only rare"><time datetime="{vm.created_at.isoformat(timespec="seconds")}" data-ago>'
         f"{ago_words(vm.created_at)}</time></td>"

@@ -118,7 +118,7 @@ COLUMNS = (
     ("Address", "", ""),
     ("CPU", "cpu", "number"),
     ("Memory", "memory", "number"),
-    ("Disk", "", "number wide-only"),
+    ("Disk", "", "number wide-only rare"),
     ("Provider", "provider", ""),
     ("Project", "project", "wide-only"),
     ("Created", "created", "wide-only rare"),

@@ -11,3 +11,4 @@ import "./bulk.js";
 import "./keys.js";
 import "./events.js";
 import "./edit.js";
+import "./tabs.js";

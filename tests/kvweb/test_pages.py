@@ -18,6 +18,7 @@ from kvweb.accounts.models import User
 from kvweb.jobs.models import Job, JobLine, JobState
 from kvweb.ui.badges import Badge, markup
 from kvweb.ui.icons import NAMES, drawing, icon, sprite
+from kvweb.ui.templatetags.fields import as_title, in_our_words
 from kvweb.ui.words import ago_words, duration_words, size_words
 from providers.models import Provider
 
@@ -233,3 +234,32 @@ def test_the_number_of_active_jobs(alice: User, project: Any, client_of: ClientO
     client = client_of(alice)
     assert client.get("/jobs/active").json() == {"active": 1}
     assert "Start “web”" in text_of(client.get("/jobs/activity"))
+
+
+# -- the sign-in library's pages ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("Change Password", "Change password"),
+        ("Two-Factor Authentication", "Second factor"),
+        ("Current Password", "Current password"),
+        ("New Password (again)", "New password (again)"),
+        ("Add Email Address", "Add e-mail address"),
+        ("Scan the QR code", "Scan the QR code"),
+    ],
+)
+def test_titles_of_the_library_in_our_words(theirs: str, ours: str) -> None:
+    assert as_title(theirs) == ours
+
+
+def test_an_address_is_not_our_word_to_change() -> None:
+    told = "Your email is Email@example.org"
+    assert in_our_words(told) == "Your e-mail is Email@example.org"
+
+
+@pytest.mark.parametrize("path", ["/accounts/password/change/", "/accounts/2fa/", "/accounts/email/"])
+def test_pages_of_the_account_speak_as_the_others_do(alice: User, client_of: ClientOf, path: str) -> None:
+    page = text_of(client_of(alice).get(path))
+    assert not re.search(r"Two-Factor|Change Password|Recovery Codes|Current Password|Email\b", page)

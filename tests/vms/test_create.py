@@ -94,6 +94,22 @@ def test_a_name_and_an_image_are_enough(post: Callable[..., Any], project: Proje
     assert spec["start"] is True
 
 
+@pytest.mark.parametrize(("typed", "login"), [({}, "debian"), ({"username": "deploy"}, "deploy")])
+def test_who_can_sign_in_is_kept(post: Callable[..., Any], image: Image, typed: dict[str, str], login: str) -> None:
+    Image.objects.filter(pk=image.pk).update(default_user="debian")
+    post(password="correct horse", **typed)
+    assert the_vm().login == login
+
+
+def test_the_guest_for_trying_out_is_chosen_before_anybody_chooses(
+    alice: User, client_of: SignIn, image: Image
+) -> None:
+    Image.objects.create(provider=image.provider, external_id="i-alpine", name="alpine", format="qcow2", size_gib=1)
+    assert client_of(alice).get("/vms/create").context["form"].chosen_image is None
+    Image.objects.filter(pk=image.pk).update(title="kvweb guest (small Linux for trying out)")
+    assert client_of(alice).get("/vms/create").context["form"].chosen_image == image
+
+
 def test_create_without_start_makes_it_and_leaves_it_off(post: Callable[..., Any]) -> None:
     post(then="stay")
     assert spec_of(the_vm())["start"] is False

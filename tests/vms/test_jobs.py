@@ -109,6 +109,7 @@ def test_a_refused_creation_leaves_a_row_that_says_why_and_nothing_at_the_provid
     assert job.state == JobState.FAILED
     assert vm.presence == Presence.WANTED
     assert vm.problem.startswith("Create failed: ")
+    assert Job.objects.get().params == {}
     assert names_at(stocked) == []
 
 
@@ -133,6 +134,7 @@ def test_a_creation_that_is_cancelled_takes_its_row_away(
     run_jobs()
     vm.refresh_from_db()
     assert vm.presence == Presence.DELETED
+    assert Job.objects.get().params == {}
     assert names_at(stocked) == []
 
 

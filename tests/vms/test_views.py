@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.messages import get_messages
@@ -16,7 +17,7 @@ from kvweb.accounts.models import Membership, Project, User
 from kvweb.audit.models import AuditEntry
 from kvweb.jobs.models import Job
 from providers.models import Health, Provider
-from vms import listing, services
+from vms import listing, services, views
 from vms.choices import Presence
 from vms.models import VirtualMachine
 from vms.selectors import STATES, Filters, counts
@@ -376,3 +377,63 @@ def test_somebody_of_several_projects_sees_the_column(
     Membership.objects.create(user=alice, project=Project.objects.create(name="Second"), role="viewer")
     assert "sort=project" in text_of(client_of(alice).get("/vms/"))
     assert "sort=project" not in text_of(client_of(bob).get("/vms/"))
+
+
+# -- all that match ----------------------------------------------------------------------------------------------------
+
+
+def test_all_that_match_are_chosen_beyond_the_page(make_vm: Any, alice: User, client_of: ClientOf) -> None:
+    for number in range(30):
+        make_vm(name=f"web-{number:02}")
+    db = make_vm(name="db-1")
+    page = text_of(client_of(alice).get("/vms/?q=web&per=25"))
+    assert 'data-total="30" data-matching="q=web"' in page
+    client_of(alice).post("/vms/bulk", {"action": "start", "matching": "q=web"}, headers=HTMX)
+    assert Job.objects.filter(kind="vm.start").count() == 30
+    assert not Job.objects.filter(subject=db.subject).exists()
+
+
+def test_all_that_match_are_still_only_ones_own(make_vm: Any, charlie: User, client_of: ClientOf) -> None:
+    make_vm()
+    client_of(charlie).post("/vms/bulk", {"action": "start", "matching": ""}, headers=HTMX)
+    assert not Job.objects.exists()
+
+
+def test_more_than_can_be_done_at_once_is_refused_as_a_whole(
+    make_vm: Any, alice: User, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_AT_ONCE", 2)
+    for _ in range(3):
+        make_vm()
+    answer = client_of(alice).post("/vms/bulk", {"action": "start", "matching": ""}, headers=HTMX)
+    assert "3 machines are too many: at most 2 at once." in answer["HX-Trigger"]
+    assert not Job.objects.exists()
+
+
+# -- what is not offered -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/vms/"])
+def test_who_may_create_nowhere_is_not_offered_it(
+    make_vm: Any, alice: User, bob: User, client_of: ClientOf, path: str
+) -> None:
+    make_vm()
+    assert "Create machine" in text_of(client_of(alice).get(path))
+    assert "Create machine" not in text_of(client_of(bob).get(path))
+
+
+def test_a_machine_that_was_not_created_offers_to_try_again(
+    make_vm: Any, alice: User, bob: User, client_of: ClientOf
+) -> None:
+    vm = make_vm(presence=Presence.WANTED, external_id="", problem="Create failed: Full.", problem_job=uuid4())
+    page = text_of(client_of(alice).get(f"/vms/{vm.uuid}/"))
+    assert f"/vms/create?again={vm.problem_job}" in page
+    assert f"/vms/{vm.uuid}/do/dismiss" in page
+    assert "Start" not in page.split('<div class="page-header-actions')[1].split("</nav>")[0]
+    assert "It was not created, so there is nothing to sign in to." in page
+    assert "Try again" not in text_of(client_of(bob).get(f"/vms/{vm.uuid}/"))
+
+
+def test_signing_in_names_whom_the_machine_was_made_for(make_vm: Any, alice: User, client_of: ClientOf) -> None:
+    vm = make_vm(power="running", addresses="10.0.0.7", login="deploy", nics=[])
+    assert "ssh deploy@10.0.0.7" in text_of(client_of(alice).get(f"/vms/{vm.uuid}/"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ PASSWORD = "correct horse battery"
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever a test leaves in the temporary folder goes with the run."""
     del config
+    # pytest's own folders stay where they are: they hold sockets, whose paths must be short.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     tempfile.tempdir = tempfile.mkdtemp(prefix="kvweb-tests-")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tools.project_map import tracked
 
 ROOT = Path(__file__).parents[2]
-MOST_LINES = 600
+MOST_LINES = 700
 
 
 def test_a_file_can_be_read_in_one_sitting() -> None:

@@ -59,9 +59,10 @@ def test_first_start_to_soft_stop(image: Path, tmp_path: Path, applets: Path) ->
     arguments += ["-device", "virtserialport,chardev=ga,name=org.qemu.guest_agent.0"]
     with Machine(tmp_path, image, *arguments) as machine:
         machine.wait_for(r"live-7 login: ", 90)
-        seconds = machine.seconds()
-        print(f"login prompt on the serial line after {seconds:.1f} s")
-        assert seconds <= LOGIN_LIMIT
+        # Other tests share the processor: what counts is what the guest used of it, which is the time that it takes on
+        # a machine of its own.
+        print(f"login prompt on the serial line after {machine.seconds():.1f} s, {machine.used_s():.1f} s of processor")
+        assert machine.used_s() <= LOGIN_LIMIT
         machine.log_in("kvweb", PASSWORD)
 
         assert machine.shell("hostname") == "live-7"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import codecs
 import json
 import os
 import re
@@ -44,6 +45,7 @@ class Machine:
         command += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
         command += [argument.replace("@DISK@", str(disk)) for argument in arguments]
         self.began = time.monotonic()
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         self.serial = self._connect("serial")
         self.control = self._connect("qmp")
@@ -108,7 +110,8 @@ class Machine:
             except TimeoutError:
                 continue
             assert received or self.process.poll() is None, f"QEMU ended; there was:\n{self.output[-3000:]}"
-            self.output += received.decode(errors="replace")
+            # Bytes come as they please, also half a letter at a time.
+            self.output += self._decoder.decode(received)
         text, self.output = self.output[: match.end()], self.output[match.end() :]
         return text
 

@@ -139,3 +139,45 @@ def test_the_keyboard_reaches_everything(make_vm: Any, alice: User, open_page: C
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     assert page.locator("#keys-help").is_visible()
+
+
+def test_all_that_match_are_selected_and_named_before_they_go(
+    make_vm: Any, alice: User, open_page: Callable[..., Any]
+) -> None:
+    for number in range(30):
+        make_vm(name=f"web-{number:02}")
+    make_vm(name="db-1")
+    page = open_page(alice, "/vms/?q=web&per=25")
+    bar = page.locator("#bulk")
+    page.locator("[data-check-all]").check()
+    bar.get_by_role("button", name="Select all 30 matching").click()
+    assert bar.locator("[data-count]").inner_text() == "All 30 selected"
+    bar.get_by_role("button", name="Delete").click()
+    page.get_by_role("heading", name="Delete 30 machines?").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("input[name=vm]").first.uncheck()
+    assert bar.locator("[data-count]").inner_text() == "24 selected"
+
+
+def test_a_description_is_saved_only_once_something_was_typed(
+    make_vm: Any, alice: User, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(alice, f"/vms/{make_vm().uuid}/")
+    save = page.get_by_role("button", name="Save")
+    assert save.is_hidden()
+    page.get_by_label("Description").fill("Ask Bob.")
+    assert save.is_visible()
+    page.get_by_role("button", name="Undo").click()
+    assert save.is_hidden()
+
+
+def test_a_machine_that_came_anew_stands_out(make_vm: Any, alice: User, open_page: Callable[..., Any]) -> None:
+    old = make_vm(name="old")
+    page = open_page(alice, "/vms/")
+    new = make_vm(name="new")
+    # What news of a new machine makes the page do.
+    page.evaluate(
+        """() => htmx.ajax("GET", "/vms/", { target: "#results", swap: "outerHTML", headers: { "X-Live": "1" } })"""
+    )
+    page.locator(f"#vm-{new.uuid}.is-new").wait_for()
+    assert not page.locator(f"#vm-{old.uuid}.is-new").count()

@@ -144,7 +144,7 @@ REST_FRAMEWORK = {
 }
 
 #: How long a POST waits for its job to end before it answers "Starting…"; a click must be answered within 100 ms.
-FAST_LANE_S = number("KVWEB_FAST_LANE_S", 0.06)
+FAST_LANE_S = number("KVWEB_FAST_LANE_S", 0.03)
 #: A running job whose worker has not been heard for this long is given up.
 JOB_SILENCE_S = number("KVWEB_JOB_SILENCE_S", 45)
 #: How long the event stream stays open before the browser asks anew, so that changed rights take hold.

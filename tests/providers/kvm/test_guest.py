@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import socket
 import time
@@ -36,6 +37,7 @@ class Terminal:
     """Somebody at the serial line."""
 
     def __init__(self, line: socket.socket) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._line = line
         self.seen = ""
 
@@ -50,7 +52,8 @@ class Terminal:
             except TimeoutError:
                 continue
             assert piece, f"the line ended before “{text}”: {self.seen[-800:]!r}"
-            self.seen += piece.decode(errors="replace")
+            # Bytes come as they please, also half a letter at a time.
+            self.seen += self._decoder.decode(piece)
         self.seen = self.seen.partition(text)[2]
 
     def type(self, text: str) -> None:

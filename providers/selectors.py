@@ -8,7 +8,6 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from kvweb.accounts.access import Person, allowed, roles_of
-from kvweb.accounts.models import Project
 from providers.models import Provider
 
 #: Resource apps say here which projects have something at a provider (they stand above this app).
@@ -33,11 +32,6 @@ def with_allocation(found: QuerySet[Provider]) -> QuerySet[Provider]:
         cpus_allocated=Coalesce(Sum("vms__vcpus", filter=running), 0),
         memory_allocated_mib=Coalesce(Sum("vms__memory_mib", filter=running), 0),
     )
-
-
-def open_to(project: Project) -> QuerySet[Provider]:
-    """Where the project may create machines: enabled, and open to it or to all."""
-    return Provider.objects.filter(Q(projects__isnull=True) | Q(projects=project), is_enabled=True).distinct()
 
 
 def projects_with_machines(provider: Provider) -> set[int]:

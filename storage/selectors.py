@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from kvweb.accounts.access import Person
-from providers import selectors as providers
 from providers.models import Provider
 from storage.models import Image, Pool
-
-
-def images_visible_to(user: Person) -> QuerySet[Image]:
-    return Image.objects.filter(provider__in=providers.visible_to(user)).select_related("provider")
 
 
 def usable_images(provider: Provider) -> QuerySet[Image]:

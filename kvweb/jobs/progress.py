@@ -1,4 +1,4 @@
-"""The reporter given to handlers: writes progress at most once a second, raises when asked to stop."""
+"""The reporter given to handlers: writes progress at most twice a second, raises when asked to stop."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from providers.base import EventTopic, ProviderError, ProviderEvent, VmRecord
 from providers.kvm.connection import Connection
 from providers.kvm.errors import has_code, still_there
 from providers.kvm.native import LibvirtError, libvirt
-from providers.kvm.xml.domain_reader import SeenMachine, read_machine
+from providers.kvm.xml.domain_reader import SeenDrive, SeenMachine, read_machine
 from providers.kvm.xml.storage import read_pool
 
 _log = logging.getLogger(__name__)
@@ -224,10 +224,45 @@ class Inventory:
             self._changed.discard(uuid)
         active = domain.ID() != -1
         try:
-            return Known(read_machine(domain.XMLDesc(0)), active, time.monotonic(), sizes)
+            machine = read_machine(domain.XMLDesc(0))
+            return Known(machine, active, time.monotonic(), self._all_sizes(uuid, machine, sizes))
         except (LibvirtError, ProviderError):
             self.forget(uuid)
             raise
+
+    def _all_sizes(self, uuid: str, machine: SeenMachine, told: Mapping[str, int]) -> Mapping[str, int]:
+        """What the bulk call told, and for the other drives what their pools know.
+
+        The call passes over whatever it would have to wait for, so a VM whose monitor is busy has no sizes in it.
+        """
+        missing = [drive for drive in machine.drives if drive.source and not told.get(drive.target)]
+        if not missing:
+            return told
+        with self._lock:
+            before = self._known.get(uuid)
+        raw = self._connection.raw
+        found = dict(told)
+        for drive in missing:
+            was_same = before is not None and any(
+                (old.target, old.source) == (drive.target, drive.source) for old in before.machine.drives
+            )
+            size = _size_in_pool(raw, drive) or (before.sizes.get(drive.target, 0) if before and was_same else 0)
+            if size:
+                found[drive.target] = size
+        return found
+
+
+def _size_in_pool(raw: Any, drive: SeenDrive) -> int:
+    """Bytes; 0 for what is in no pool that is switched on."""
+    try:
+        if drive.volume:
+            volume = raw.storagePoolLookupByName(drive.pool).storageVolLookupByName(drive.volume)
+        else:
+            volume = raw.storageVolLookupByPath(drive.source)
+        return int(volume.info()[1])
+    except LibvirtError as exc:
+        _log.debug("The size of %s is not known: %s", drive.source, exc)
+        return 0
 
 
 def _standing(domain: Any, stats: Mapping[str, Any], *, is_active: bool) -> Standing:

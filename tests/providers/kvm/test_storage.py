@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -120,6 +124,24 @@ def test_a_disk_grows_under_its_running_vm(backend: Backend, make_vm: MakeVm) ->
     # What others build on must stay as it is.
     with pytest.raises(Conflict):
         backend.driver.volumes.grow(backend.image, 2)
+
+
+def test_a_disk_has_its_size_also_while_its_vm_cannot_answer(backend: Backend, make_vm: MakeVm) -> None:
+    vm = make_vm(start=True)
+    domain = backend.raw.lookupByUUIDString(vm.external_id)
+    pid = int(Path(f"/run/libvirt/qemu/{vm.name}.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    # Waits for the monitor, and keeps everybody else from it.
+    asking = threading.Thread(target=domain.blockInfo, args=("vda",))
+    asking.start()
+    try:
+        time.sleep(0.3)
+        assert asking.is_alive()
+        seen = backend.driver.machines.get(vm.external_id).disks or ()
+        assert [disk.size_gib for disk in seen] == [disk.size_gib for disk in vm.disks or ()] == [0.0625]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        asking.join(30)
 
 
 @pytest.mark.parametrize("path", ["", "relative", "/", "/var", "/var/../etc", "/etc/libvirt", "/proc/self", "/dev/shm"])

@@ -20,6 +20,7 @@ FACETS: dict[str, tuple[str, str]] = {
     "consoles": ("Consoles", "terminal-2"),
     "snapshots": ("Snapshots", "camera"),
     "clones": ("Clones", "copy"),
+    "migration": ("Migration", "arrow-right"),
     "reshape": ("Resize", "adjustments"),
     "disks": ("Disks", "database"),
     "nics": ("Network cards", "plug"),

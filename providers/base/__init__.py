@@ -15,6 +15,7 @@ from providers.base.capabilities import (
     ImageFeatures,
     LoadBalancerFeatures,
     MachineFeatures,
+    MigrationFeatures,
     NetworkFeatures,
     NicFeatures,
     PoolFeatures,
@@ -56,6 +57,7 @@ from providers.base.facets.host import Host
 from providers.base.facets.images import Images
 from providers.base.facets.load_balancers import LoadBalancers
 from providers.base.facets.machines import Machines
+from providers.base.facets.migration import Migration
 from providers.base.facets.networks import Networks
 from providers.base.facets.nics import Nics
 from providers.base.facets.pools import Pools
@@ -83,6 +85,7 @@ from providers.base.records import (
     NetworkMode,
     NetworkRecord,
     NicRecord,
+    OptionsRecord,
     PoolRecord,
     PowerState,
     ProviderEvent,
@@ -169,6 +172,8 @@ __all__ = [
     "LoadBalancers",
     "MachineFeatures",
     "Machines",
+    "Migration",
+    "MigrationFeatures",
     "NetworkFeatures",
     "NetworkMode",
     "NetworkRecord",
@@ -181,6 +186,7 @@ __all__ = [
     "NoOptions",
     "NotFound",
     "NotSupported",
+    "OptionsRecord",
     "OutOfCapacity",
     "Plugin",
     "PoolFeatures",

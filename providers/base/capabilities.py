@@ -48,6 +48,10 @@ class MachineFeatures(Features):
     keep_disks: bool = False
     description: bool = False
     firmwares: frozenset[str] = frozenset()
+    option_choices: dict[str, dict[str, str]] = {}
+    """Of options whose values depend on the host: value → words for a person."""
+    option_refusals: dict[str, str] = {}
+    """Options that cannot be used here, each with the reason."""
 
 
 class PowerFeatures(Features):
@@ -65,6 +69,11 @@ class ReshapeFeatures(Features):
     autostart: bool = False
     description: bool = False
     metadata: bool = False
+    hot_vcpus: bool = False
+    """A running VM takes more vCPUs, up to the most it was started with."""
+    hot_memory: bool = False
+    options: bool = False
+    """The kind's options can be changed after creation."""
 
 
 class DiskFeatures(Features):
@@ -85,12 +94,21 @@ class SnapshotFeatures(Features):
     memory: bool = False
     while_running: bool = False
     tree: bool = False
+    external: bool = False
+    """A snapshot may be layers over the disks instead of a part of them; it keeps no memory."""
 
 
 class CloneFeatures(Features):
     linked: bool = False
     full: bool = False
     export: bool = False
+
+
+class MigrationFeatures(Features):
+    live: bool = False
+    offline: bool = False
+    copy_storage: bool = False
+    """Disks may travel along; otherwise both ends must see the same storage."""
 
 
 class ConsoleFeatures(Features):
@@ -166,6 +184,7 @@ class Capabilities(BaseModel):
     nics: NicFeatures | None = None
     snapshots: SnapshotFeatures | None = None
     clones: CloneFeatures | None = None
+    migration: MigrationFeatures | None = None
     consoles: ConsoleFeatures | None = None
     pools: PoolFeatures | None = None
     volumes: VolumeFeatures | None = None

@@ -20,6 +20,7 @@ from providers.base.facets.host import Host
 from providers.base.facets.images import Images
 from providers.base.facets.load_balancers import LoadBalancers
 from providers.base.facets.machines import Machines
+from providers.base.facets.migration import Migration
 from providers.base.facets.networks import Networks
 from providers.base.facets.nics import Nics
 from providers.base.facets.pools import Pools
@@ -44,6 +45,7 @@ class Driver(ABC):
     nics: Nics | None = None
     snapshots: Snapshots | None = None
     clones: Clones | None = None
+    migration: Migration | None = None
     consoles: Consoles | None = None
     pools: Pools | None = None
     volumes: Volumes | None = None

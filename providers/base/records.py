@@ -88,6 +88,10 @@ class SnapshotRecord:
     is_current: bool = False
     has_memory: bool = False
     power: PowerState = PowerState.UNKNOWN
+    size_bytes: int | None = None
+    """Room that it takes in storage, memory included; None where the provider does not tell."""
+    is_external: bool = False
+    """Kept as layers over the disks, and not inside them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +119,24 @@ class VmRecord:
     portal_uuid: str = ""
     """The uuid that the portal gave at create time and the provider carries; empty for VMs made elsewhere."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    pending: tuple[str, ...] = ()
+    """What changes when it is next switched off and on, each in a few words: "CPUs: 2 → 4"."""
+    options: Mapping[str, Any] | None = None
+    """The kind's options as they will be at its next start; those at their default may be left out."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(address for nic in self.nics or () for address in nic.addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsRecord:
+    """The kind's options of one VM, by the names of its options model; JSON-safe."""
+
+    live: Mapping[str, Any]
+    """As it runs now; the same as `pending` for a VM that is off."""
+    pending: Mapping[str, Any]
+    """As it will be at its next start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

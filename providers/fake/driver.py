@@ -17,6 +17,7 @@ from providers.fake.host import FakeHost
 from providers.fake.images import FakeImages
 from providers.fake.load_balancers import FakeLoadBalancers
 from providers.fake.machines import FakeMachines
+from providers.fake.migration import FakeMigration
 from providers.fake.networks import FakeNetworks
 from providers.fake.nics import FakeNics
 from providers.fake.plugin import CAPABILITIES
@@ -49,6 +50,7 @@ class FakeDriver(Driver):
         self.nics = FakeNics(cloud)
         self.snapshots = FakeSnapshots(cloud)
         self.clones = FakeClones(cloud)
+        self.migration = FakeMigration(cloud)
         self.consoles = FakeConsoles(cloud)
         self.pools = FakePools(cloud)
         self.volumes = FakeVolumes(cloud)

@@ -16,7 +16,8 @@ Kinds
 
 Places are `<facet>.<method>` for every method of every facet ("machines.list", "power.start", "images.add" …), and in
 the middle of long operations: `machines.create:after-check`, `machines.create:after-disk`, `machines.create:after-nic`,
-`machines.create:before-start`, `images.add:half`, `clones.clone:half`, `clones.export:half`, `driver.open`, and `*` for
+`machines.create:before-start`, `images.add:half`, `clones.clone:half`, `clones.export:half`,
+`migration.migrate:half`, `driver.open`, and `*` for
 every call.
 
 How to ask

@@ -7,7 +7,7 @@ from providers.fake.state import Disk, Nic, SavedVolume, Snapshot, Vm, Volume
 from providers.fake.store import Transaction
 
 
-def take(tx: Transaction, vm: Vm, name: str, *, description: str, memory: bool) -> Snapshot:
+def take(tx: Transaction, vm: Vm, name: str, *, description: str, memory: bool, external: bool = False) -> Snapshot:
     """Add a snapshot to the document of the VM; the caller stores it."""
     made = Snapshot(
         name=name,
@@ -15,6 +15,7 @@ def take(tx: Transaction, vm: Vm, name: str, *, description: str, memory: bool) 
         created_at=tx.now,
         parent=vm.current_snapshot,
         has_memory=memory,
+        is_external=external,
         power=vm.power if memory else PowerState.STOPPED,
         vcpus=vm.vcpus,
         memory_mib=vm.memory_mib,

@@ -17,6 +17,7 @@ from providers.base import (
     ImageFeatures,
     LoadBalancerFeatures,
     MachineFeatures,
+    MigrationFeatures,
     NetworkFeatures,
     NetworkMode,
     NicFeatures,
@@ -52,8 +53,9 @@ CAPABILITIES = Capabilities(
         hot_plug=True, grow=True, existing=True, iso=True, buses=frozenset({"virtio", "scsi", "sata", "ide"})
     ),
     nics=NicFeatures(hot_plug=True, change_network=True, models=frozenset({"virtio", "e1000"})),
-    snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True),
+    snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
     clones=CloneFeatures(linked=True, full=True, export=True),
+    migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
     consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
     pools=PoolFeatures(create=True, types=frozenset({"dir", "logical", "zfs"})),
     volumes=VolumeFeatures(create=True, grow=True, formats=frozenset({"qcow2", "raw"})),

@@ -126,6 +126,12 @@ def snapshot_records(vm: Vm) -> tuple[SnapshotRecord, ...]:
     return tuple(snapshot_record(vm, snapshot) for snapshot in vm.snapshots)
 
 
+def snapshot_bytes(snapshot: Snapshot) -> int:
+    """What it would take: the content that was written, and the memory."""
+    memory = snapshot.memory_mib * 1024**2 if snapshot.has_memory else 0
+    return memory + sum(len(volume.content) for volume in snapshot.volumes)
+
+
 def snapshot_record(vm: Vm, snapshot: Snapshot) -> SnapshotRecord:
     return SnapshotRecord(
         external_id=snapshot.name,
@@ -136,6 +142,8 @@ def snapshot_record(vm: Vm, snapshot: Snapshot) -> SnapshotRecord:
         is_current=snapshot.name == vm.current_snapshot,
         has_memory=snapshot.has_memory,
         power=snapshot.power,
+        size_bytes=snapshot_bytes(snapshot),
+        is_external=snapshot.is_external,
     )
 
 

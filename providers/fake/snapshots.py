@@ -42,17 +42,20 @@ class FakeSnapshots(Part, Snapshots):
         *,
         description: str = "",
         memory: bool = False,
+        external: bool = False,
         progress: Progress = QUIET,
     ) -> SnapshotRecord:
         if not name or name != name.strip() or not name.isprintable():
             raise InvalidRequest("A snapshot needs a printable name without outer blanks.", field="name")
+        if memory and external:
+            raise InvalidRequest("An external snapshot keeps no memory.", field="external")
         with self.cloud.writing("snapshots.create", vm=external_id, progress=progress) as tx:
             vm = vm_of(tx, external_id)
             if any(snapshot.name == name for snapshot in vm.snapshots):
                 raise AlreadyExists(f"“{vm.name}” has a snapshot “{name}” already.", field="name")
             if memory and vm.power not in (PowerState.RUNNING, PowerState.PAUSED):
                 raise Conflict("Only a running VM has memory to keep.")
-            made = take(tx, vm, name, description=description, memory=memory)
+            made = take(tx, vm, name, description=description, memory=memory, external=external)
             saved(self.cloud, tx, vm, "snapshot made")
             progress.report(100, "Snapshot made.")
             return snapshot_record(vm, made)

@@ -53,6 +53,7 @@ class Snapshot(BaseModel):
     created_at: float
     parent: str | None = None
     has_memory: bool = False
+    is_external: bool = False
     power: PowerState
     vcpus: int
     memory_mib: int

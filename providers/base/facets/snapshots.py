@@ -21,14 +21,18 @@ class Snapshots(ABC):
         *,
         description: str = "",
         memory: bool = False,
+        external: bool = False,
         progress: Progress = QUIET,
     ) -> SnapshotRecord:
-        """Raises AlreadyExists for a taken name."""
+        """Raises AlreadyExists for a taken name, Conflict where the VM's state or firmware does not allow it.
+
+        `external`: only the disks, as layers over them; it cannot be had together with `memory` (InvalidRequest).
+        """
 
     @abstractmethod
     def revert(self, external_id: str, name: str, progress: Progress = QUIET) -> VmRecord:
-        """Raises NotFound for a snapshot that is not there."""
+        """Disks, shape and power state as they were then; raises NotFound for a snapshot that is not there."""
 
     @abstractmethod
     def delete(self, external_id: str, name: str, progress: Progress = QUIET) -> None:
-        """Raises NotFound, also the second time."""
+        """The VM's other snapshots stay, and its disks as they are; raises NotFound, also the second time."""

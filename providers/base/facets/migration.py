@@ -1,0 +1,34 @@
+"""Migration: a VM moves to another provider of the same kind, running or stopped."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from providers.base.progress import QUIET, Progress
+from providers.base.records import VmRecord
+
+if TYPE_CHECKING:
+    from providers.base.driver import Driver
+
+
+class Migration(ABC):
+    @abstractmethod
+    def migrate(
+        self,
+        external_id: str,
+        target: Driver,
+        *,
+        live: bool = True,
+        copy_storage: bool = False,
+        progress: Progress = QUIET,
+    ) -> VmRecord:
+        """Move the VM to `target` and return it as it is there; here it is gone. Its external_id may be another there.
+
+        `live`: a running VM goes on running at the target; without it, it must be stopped. `copy_storage`: its disks
+        are copied into the target's pools; without it the target must see the same storage.
+
+        Raises Conflict for a state that forbids it and for a target that lacks a network or pool, InvalidRequest for a
+        target that is no other provider of this kind, AlreadyExists for a name that is taken there. Until the VM is
+        complete at the target it stays here as it was: one that failed or was cancelled leaves nothing at the target.
+        """

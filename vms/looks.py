@@ -202,9 +202,3 @@ def snapshots(vm: VirtualMachine) -> list[dict[str, Any]]:
 def disk_count(vm: VirtualMachine) -> int:
     """How many of its drives are disks; a CD drive is not where its data are."""
     return sum(disk.get("device", "disk") == "disk" for disk in vm.disks or [])
-
-
-def tab_count(vm: VirtualMachine, tab: str) -> int | None:
-    """The small number beside a tab; None where there is nothing to count or it was not read yet."""
-    listed: list[object] | None = {"disks": vm.disks, "networks": vm.nics, "snapshots": vm.snapshots}.get(tab)
-    return len(listed) if listed else None

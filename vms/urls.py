@@ -1,6 +1,7 @@
 from django.urls import include, path
 
 from vms import create_views, views
+from vms.tabs import TABS
 
 app_name = "vms"
 
@@ -19,5 +20,5 @@ urlpatterns = [
     path("<uuid:uuid>/assign", views.assign, name="assign"),
     path("", include("vms.console.urls")),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),
-    *(path(f"<uuid:uuid>/{tab}", views.detail, {"tab": tab}, name=tab) for tab in views.TABS if tab != "overview"),
+    *(path(f"<uuid:uuid>/{tab}", views.detail, {"tab": tab}, name=tab) for tab in TABS if tab != "overview"),
 ]

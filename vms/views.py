@@ -19,14 +19,13 @@ from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from kvweb.ui.htmx import is_htmx, target, toast, trigger
 from kvweb.ui.words import number_words
-from vms import history, listing, looks, services
+from vms import listing, looks, services, tabs
 from vms import rows as rendered
 from vms.actions import ACTIONS, VmAction
 from vms.choices import Presence
 from vms.models import VirtualMachine
 from vms.selectors import STATES, Filters, visible_to, with_jobs
 
-TABS = ("overview", "console", "disks", "networks", "snapshots", "history")
 #: More rows than a page has are not asked for at once.
 MOST_ROWS = 200
 #: Nor are more machines changed at once.
@@ -390,44 +389,11 @@ def _header_context(request: HttpRequest, vm: VirtualMachine) -> dict[str, Any]:
     }
 
 
-def _tab_context(request: HttpRequest, vm: VirtualMachine, tab: str) -> dict[str, Any]:
-    user = user_of(request)
-    context: dict[str, Any] = {"vm": vm, "tab": tab, "part_template": f"vms/_{tab}.html"}
-    if tab == "overview":
-        context.update(
-            may_change=allowed(user, "vm.change", vm),
-            may_assign=allowed(user, "vm.assign"),
-            projects=Project.objects.exclude(pk=vm.project_id) if allowed(user, "vm.assign") else [],
-            ssh_command=looks.ssh_command(vm),
-            addresses=looks.address_facts(vm),
-            disk_count=looks.disk_count(vm),
-        )
-    elif tab == "console":
-        context.update(
-            consoles=looks.console_links(vm, user),
-            reason=looks.why_no_console(vm, user),
-            start=next((button for button in looks.buttons(vm, user) if button.name in {"start", "resume"}), None),
-        )
-    elif tab == "history":
-        context["entries"] = history.of(vm)
-    elif tab == "networks":
-        context["nics"] = looks.nics(vm)
-    elif tab == "snapshots":
-        context.update(snapshots=looks.snapshots(vm), can_snapshot=vm.can.snapshots is not None)
-    return context
-
-
 @require_GET
 def detail(request: HttpRequest, uuid: UUID, tab: str = "overview") -> HttpResponse:
     vm = _found(request, uuid)
-    tabs = [
-        {"name": name, "label": name.capitalize(), "count": looks.tab_count(vm, name), "is_current": name == tab}
-        for name in TABS
-    ]
-    for item in tabs:
-        address = "vms:detail" if item["name"] == "overview" else f"vms:{item['name']}"
-        item["address"] = reverse(address, args=[vm.uuid])
-    context = {**_header_context(request, vm), **_tab_context(request, vm, tab), "tabs": tabs}
+    user = user_of(request)
+    context = {**_header_context(request, vm), **tabs.context_of(vm, user, tab), "tabs": tabs.bar(vm, tab)}
     return render(request, "vms/detail.html", context)
 
 
@@ -447,9 +413,9 @@ def header(request: HttpRequest, uuid: UUID) -> HttpResponse:
 @require_GET
 def part(request: HttpRequest, uuid: UUID, tab: str) -> HttpResponse:
     """What stands below the tabs anew, for news."""
-    if tab not in TABS:
+    if tab not in tabs.TABS:
         raise Http404("There is no such part.")
-    return render(request, "vms/_part.html", _tab_context(request, _found(request, uuid), tab))
+    return render(request, "vms/_part.html", tabs.context_of(_found(request, uuid), user_of(request), tab))
 
 
 @require_POST
@@ -470,7 +436,7 @@ def describe(request: HttpRequest, uuid: UUID) -> HttpResponse:
         return redirect("vms:detail", uuid=uuid)
     context = {"vm": vm, "may_change": True, "typed": text, "error": reason, "is_open": bool(reason)}
     if not is_htmx(request):
-        context = {**_header_context(request, vm), **_tab_context(request, vm, "overview"), **context, "tabs": []}
+        context = {**_header_context(request, vm), **tabs.context_of(vm, user, "overview"), **context, "tabs": []}
         return render(request, "vms/detail.html", context, status=422)
     response = render(request, "vms/_description.html", context, status=422 if reason else 200)
     if not reason:

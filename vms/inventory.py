@@ -55,6 +55,8 @@ def values_of(record: VmRecord) -> dict[str, Any]:
         "nics": _plain(record.nics),
         "disks": _plain(record.disks),
         "snapshots": _plain(record.snapshots),
+        "options": dict(record.options) if record.options is not None else None,
+        "pending": list(record.pending),
         "consoles": sorted(kind.value for kind in record.consoles) if record.consoles is not None else None,
         "addresses": " ".join(record.addresses)[:500] if record.nics is not None else None,
         "disk_gib": (

@@ -79,6 +79,10 @@ class VirtualMachine(models.Model):
     disks = models.JSONField(null=True, blank=True)
     snapshots = models.JSONField(null=True, blank=True)
     consoles = models.JSONField(null=True, blank=True)
+    #: The kind's options as they will be at the next start; None: not told.
+    options = models.JSONField(null=True, blank=True)
+    #: What changes when it is next switched off and on, in words.
+    pending = models.JSONField(default=list, blank=True)
     #: Of the record that this row was written from; equal means that there is nothing to compare or to write.
     fingerprint = models.CharField(max_length=32, blank=True)
     #: When the provider was last asked for what this row says: news that were read before that are old.

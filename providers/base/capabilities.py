@@ -81,12 +81,22 @@ class DiskFeatures(Features):
     grow: bool = False
     existing: bool = False
     iso: bool = False
+    shared: bool = False
+    """Several VMs may have a disk at once."""
     buses: frozenset[str] = frozenset()
+    caches: frozenset[str] = frozenset()
 
 
 class NicFeatures(Features):
     hot_plug: bool = False
     change_network: bool = False
+    change_model: bool = False
+    link: bool = False
+    """The cable can be pulled and plugged in."""
+    isolation: bool = False
+    vlan: bool = False
+    filters: frozenset[str] = frozenset()
+    """Names of traffic filters to choose from."""
     models: frozenset[str] = frozenset()
 
 
@@ -117,12 +127,19 @@ class ConsoleFeatures(Features):
 
 class PoolFeatures(Features):
     create: bool = False
+    update: bool = False
+    """Pools can be switched on and off, with their host or by hand."""
     types: frozenset[str] = frozenset()
 
 
 class VolumeFeatures(Features):
     create: bool = False
     grow: bool = False
+    clone: bool = False
+    upload: bool = False
+    download: bool = False
+    thick: bool = False
+    """A volume may take its whole size from the pool at once."""
     formats: frozenset[str] = frozenset()
 
 
@@ -141,6 +158,17 @@ class FlavorFeatures(Features):
 class NetworkFeatures(Features):
     create: bool = False
     update: bool = False
+    activate: bool = False
+    """It can be switched on and off."""
+    leases: bool = False
+    """What DHCP has given out is told."""
+    static_leases: bool = False
+    dns_hosts: bool = False
+    dhcp_range: bool = False
+    ipv6: bool = False
+    vlan: bool = False
+    mtu: bool = False
+    forward_device: bool = False
     modes: frozenset[NetworkMode] = frozenset()
 
 
@@ -158,6 +186,8 @@ class BucketFeatures(Features):
 
 class DnsFeatures(Features):
     zones: bool = False
+    types: frozenset[str] = frozenset()
+    """Types of records that can be entered: "A", "CNAME" …"""
 
 
 class LoadBalancerFeatures(Features):

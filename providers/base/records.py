@@ -61,6 +61,13 @@ class NicRecord:
     addresses: tuple[str, ...] = ()
     addresses_source: str = ""
     """Where the addresses were read: "lease", "agent", "arp" or "provider"; empty while unknown."""
+    filter: str = ""
+    """Name of the traffic filter on it, empty for none."""
+    isolated: bool = False
+    """It reaches the network's router, and no other isolated card."""
+    vlan: int | None = None
+    is_linked: bool = True
+    """Whether its cable is plugged in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,10 @@ class DiskRecord:
     size_gib: float = 0.0
     boot: bool = False
     read_only: bool = False
+    cache: str = ""
+    """How the host caches it: "none", "writeback", "writethrough", "directsync", "unsafe"; empty: its default."""
+    shareable: bool = False
+    """Several VMs may have it at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +157,8 @@ class PoolRecord:
     type: str = ""
     path: str = ""
     is_active: bool = True
+    autostart: bool | None = None
+    """Whether it is switched on with its host; None where there is no such choice."""
     capacity_gib: float = 0.0
     allocation_gib: float = 0.0
     available_gib: float = 0.0
@@ -193,6 +206,37 @@ class FlavorRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaticLease:
+    """An address that DHCP keeps for one card."""
+
+    mac: str
+    address: str
+    """Without prefix."""
+    name: str = ""
+    """The name that the guest is told, and that the network's DNS knows it by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRecord:
+    """What DHCP has given out, or keeps for a card that has not asked yet."""
+
+    mac: str
+    address: str
+    hostname: str = ""
+    expires_at: datetime | None = None
+    """None: it never expires, or nobody has asked for it yet."""
+    is_static: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsHost:
+    """Names that the network's own DNS server answers with one address."""
+
+    address: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRecord:
     external_id: str
     name: str
@@ -206,6 +250,22 @@ class NetworkRecord:
     is_active: bool = True
     autostart: bool | None = None
     plan: str = ""
+    gateway: str = ""
+    """The provider's own address in the first range, which routers and DNS servers of guests are told."""
+    dhcp_start: str = ""
+    dhcp_end: str = ""
+    """What DHCP gives out of the first range; empty when it gives out nothing, or the provider does not tell."""
+    leases: tuple[StaticLease, ...] = ()
+    """The addresses that are kept for a card; `Networks.leases` tells those that were given out, too."""
+    dns_hosts: tuple[DnsHost, ...] = ()
+    forward_device: str = ""
+    """The host's device that traffic is let out by, empty for any."""
+    vlan: int | None = None
+    mtu: int | None = None
+    used_by: tuple[str, ...] = ()
+    """external_ids of the VMs that have a card in it; read by `Networks.get` only."""
+    pending: tuple[str, ...] = ()
+    """Names of those fields above that were changed, and are so only after the network is switched off and on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,4 +67,12 @@ class FakeOptions(BaseModel):
     firewalls: tuple[str, ...] = Field(
         default=(), title="Security groups", description="Names or ids of the security groups that protect it."
     )
-    cpu_model: str = Field(default="", title="CPU model", description="Shown by the guest; changes nothing else.")
+    cpu_model: str = Field(
+        default="", max_length=40, title="CPU model", description="Shown by the guest; changes nothing else."
+    )
+    max_vcpus: int = Field(
+        default=0, ge=0, le=1024, title="Most CPUs", description="What it can grow to while it runs; 0: no more."
+    )
+    max_memory_mib: int = Field(
+        default=0, ge=0, title="Most memory (MiB)", description="What it can grow to while it runs; 0: no more."
+    )

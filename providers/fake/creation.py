@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
 
 from providers.base import (
@@ -135,6 +138,8 @@ class Creation:
             ignores_shutdown=self.options.ignores_shutdown,
             firewalls=[firewall_called(tx, name).id for name in self.options.firewalls],
             cpu_model=self.options.cpu_model,
+            max_vcpus=self.options.max_vcpus,
+            max_memory_mib=self.options.max_memory_mib,
         )
         if spec.iso:
             iso_of(tx, spec.iso)
@@ -183,8 +188,13 @@ def undo(tx: Transaction, vm: Vm) -> None:
 
 def read_options(spec: VmSpec) -> FakeOptions:
     """The typed options of a spec; raises InvalidRequest that names the wrong one."""
+    return checked_options(spec.options)
+
+
+def checked_options(options: Mapping[str, Any]) -> FakeOptions:
+    """Typed options; raises InvalidRequest that names the wrong one."""
     try:
-        return FakeOptions.model_validate(spec.options)
+        return FakeOptions.model_validate(dict(options))
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -47,7 +47,16 @@ CAPABILITIES = Capabilities(
     ),
     power=PowerFeatures(pause=True, soft_stop=True, reset=True),
     reshape=ReshapeFeatures(
-        vcpus=True, memory=True, flavor=True, rename=True, autostart=True, description=True, metadata=True
+        vcpus=True,
+        memory=True,
+        flavor=True,
+        rename=True,
+        autostart=True,
+        description=True,
+        metadata=True,
+        hot_vcpus=True,
+        hot_memory=True,
+        options=True,
     ),
     disks=DiskFeatures(
         hot_plug=True, grow=True, existing=True, iso=True, buses=frozenset({"virtio", "scsi", "sata", "ide"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from providers.base import (
     ConsoleKind,
@@ -81,6 +82,34 @@ def build_vm_record(
         consoles=CONSOLES,
         portal_uuid=vm.portal_uuid,
         metadata=dict(vm.metadata),
+        pending=pending_of(vm),
+        options=options_of(vm),
+    )
+
+
+#: Options that a running VM keeps for its next start; the others of OPTIONS work at once.
+AT_START = ("cpu_model", "max_vcpus", "max_memory_mib")
+OPTIONS = (*AT_START, "ignores_shutdown", "firewalls")
+_WORDS = {
+    "vcpus": "CPUs",
+    "memory_mib": "Memory (MiB)",
+    "flavor": "Size",
+    "cpu_model": "CPU model",
+    "max_vcpus": "Most CPUs",
+    "max_memory_mib": "Most memory (MiB)",
+}
+
+
+def options_of(vm: Vm) -> dict[str, Any]:
+    """Its options at the next start, without the secret one."""
+    return {name: vm.next.get(name, getattr(vm, name)) for name in OPTIONS}
+
+
+def pending_of(vm: Vm) -> tuple[str, ...]:
+    return tuple(
+        f"{_WORDS.get(name, name)}: {getattr(vm, name) or 'none'} → {value or 'none'}"
+        for name, value in vm.next.items()
+        if value != getattr(vm, name)
     )
 
 

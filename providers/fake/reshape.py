@@ -1,11 +1,17 @@
-"""Updates of simulated VMs. Size changes need a stopped VM, the rest does not."""
+"""Updates of simulated VMs. A running one grows up to its most; what it cannot take waits for its next start."""
 
 from __future__ import annotations
 
-from providers.base import Conflict, InvalidRequest, Reshape, VmRecord
+from collections.abc import Mapping
+from typing import Any
+
+from providers.base import Conflict, InvalidRequest, OptionsRecord, Reshape, VmRecord
 from providers.fake.cloud import Part
+from providers.fake.creation import checked_options, firewall_called
+from providers.fake.records import AT_START, OPTIONS, options_of
 from providers.fake.state import Flavor, Vm
-from providers.fake.vms import check_name, saved, vm_of
+from providers.fake.store import Transaction
+from providers.fake.vms import check_name, check_room, saved, vm_of
 
 
 def refuse_running(vm: Vm) -> None:
@@ -19,8 +25,7 @@ class FakeReshape(Part, Reshape):
             raise InvalidRequest("A VM has between 1 and 1024 vCPUs.", field="vcpus")
         with self.cloud.writing("reshape.set_vcpus", vm=external_id) as tx:
             vm = vm_of(tx, external_id)
-            refuse_running(vm)
-            vm.vcpus, vm.flavor = vcpus, ""
+            self._grow(tx, vm, "vcpus", vcpus, most=vm.max_vcpus)
             return saved(self.cloud, tx, vm, "vcpus")
 
     def set_memory(self, external_id: str, memory_mib: int) -> VmRecord:
@@ -28,9 +33,20 @@ class FakeReshape(Part, Reshape):
             raise InvalidRequest("A VM has at least 16 MiB of memory.", field="memory_mib")
         with self.cloud.writing("reshape.set_memory", vm=external_id) as tx:
             vm = vm_of(tx, external_id)
-            refuse_running(vm)
-            vm.memory_mib, vm.flavor = memory_mib, ""
+            self._grow(tx, vm, "memory_mib", memory_mib, most=vm.max_memory_mib)
             return saved(self.cloud, tx, vm, "memory")
+
+    def _grow(self, tx: Transaction, vm: Vm, name: str, value: int, *, most: int) -> None:
+        """Now where it can: a VM that is off, or one that runs and has room up to its most; else at its next start."""
+        vm.next.pop(name, None)
+        if vm.is_stopped or getattr(vm, name) <= value <= most:
+            if not vm.is_stopped:
+                wanted = {"vcpus": vm.vcpus, "memory_mib": vm.memory_mib, name: value}
+                check_room(self.cloud, tx, **wanted, except_for=vm.id)
+            setattr(vm, name, value)
+            vm.flavor = ""
+        elif value != getattr(vm, name):
+            vm.next.update({name: value, "flavor": ""})
 
     def set_flavor(self, external_id: str, flavor: str) -> VmRecord:
         with self.cloud.writing("reshape.set_flavor", vm=external_id) as tx:
@@ -70,3 +86,25 @@ class FakeReshape(Part, Reshape):
             else:
                 vm.metadata[key] = value
             return saved(self.cloud, tx, vm, "metadata")
+
+    def options(self, external_id: str) -> OptionsRecord:
+        with self.cloud.reading("reshape.options", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            return OptionsRecord(live={name: getattr(vm, name) for name in OPTIONS}, pending=options_of(vm))
+
+    def set_options(self, external_id: str, options: Mapping[str, Any]) -> VmRecord:
+        """The CPU model and what it may grow to wait for the next start of a running VM, the rest works at once."""
+        with self.cloud.writing("reshape.set_options", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            wanted = checked_options({**options_of(vm), **options}).model_dump(mode="json")
+            for name in options:
+                value = wanted[name]
+                if name == "firewalls":
+                    value = [firewall_called(tx, each).id for each in value]
+                if name in AT_START and not vm.is_stopped:
+                    vm.next.pop(name, None)
+                    if value != getattr(vm, name):
+                        vm.next[name] = value
+                else:
+                    setattr(vm, name, value)
+            return saved(self.cloud, tx, vm, "options")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -98,6 +98,11 @@ class Vm(Thing):
     ignores_shutdown: bool = False
     firewalls: list[str] = Field(default_factory=list)
     cpu_model: str = ""
+    max_vcpus: int = 0
+    """What it may grow to while it runs; 0: its vCPUs at the start."""
+    max_memory_mib: int = 0
+    next: dict[str, Any] = Field(default_factory=dict)
+    """Fields of this very document that change when it is next switched on."""
 
     def settle(self, now: float) -> None:
         """Let time have its effect: a state whose moment has come turns into the next."""

@@ -47,7 +47,11 @@ def check_room(cloud: Cloud, tx: Transaction, *, vcpus: int, memory_mib: int, ex
 
 def power_on(cloud: Cloud, tx: Transaction, vm: Vm) -> None:
     """Begin to start: it is STARTING for `start_s`, then RUNNING, and has addresses `lease_s` later."""
-    check_room(cloud, tx, vcpus=vm.vcpus, memory_mib=vm.memory_mib, except_for=vm.id)
+    vcpus, memory_mib = vm.next.get("vcpus", vm.vcpus), vm.next.get("memory_mib", vm.memory_mib)
+    check_room(cloud, tx, vcpus=vcpus, memory_mib=memory_mib, except_for=vm.id)
+    for name, value in vm.next.items():
+        setattr(vm, name, value)
+    vm.next = {}
     vm.boots += 1
     vm.runs += 1
     vm.booted_at = tx.now + cloud.config.start_s

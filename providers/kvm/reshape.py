@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from providers.base import AlreadyExists, Conflict, InvalidRequest, NotSupported, Reshape, VmRecord
+from providers.base import AlreadyExists, Conflict, InvalidRequest, NotSupported, OptionsRecord, Reshape, VmRecord
 from providers.kvm.design import check_name
 from providers.kvm.errors import vendor_calls
 from providers.kvm.hostfacts import host_facts
@@ -95,6 +96,12 @@ class KvmReshape(Part, Reshape):
             after = replace(before, values=tuple(sorted(values.items())))
             self._set(domain, libvirt.VIR_DOMAIN_METADATA_ELEMENT, write(note.to_fragment(after)))
             return self._record(domain)
+
+    def options(self, external_id: str) -> OptionsRecord:
+        raise NotSupported("Options cannot be read yet.")
+
+    def set_options(self, external_id: str, options: Mapping[str, Any]) -> VmRecord:
+        raise NotSupported("Options cannot be changed yet.")
 
     def _set(self, domain: Any, kind: int, text: str | None) -> None:
         """Change one piece of metadata, of the running VM too; the rest of its document is not touched."""

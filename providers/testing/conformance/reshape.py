@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import AlreadyExists, Conflict, NotFound
+from providers.base import AlreadyExists, Conflict, InvalidRequest, NotFound
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, present
 from providers.testing.promises import promise
@@ -27,10 +27,39 @@ def memory_changes(lab: Lab) -> None:
 def a_running_vm_changes_or_says_stop_first(lab: Lab) -> None:
     vm, reshape = lab.vm(start=True), present(lab.driver.reshape)
     try:
-        shown = reshape.set_vcpus(vm.external_id, 2).vcpus
+        changed = reshape.set_vcpus(vm.external_id, 2)
     except Conflict:
         return
-    assert shown == 2, "It was neither done nor refused."
+    assert changed.vcpus == 2 or changed.pending, "It was neither done, nor refused, nor kept for the next start."
+
+
+@promise(when=lambda can: can.reshape and can.reshape.options and can.reshape.vcpus and can.power)
+def what_waits_for_the_next_start_is_told_and_comes(lab: Lab) -> None:
+    vm, reshape, power = lab.vm(start=True), present(lab.driver.reshape), present(lab.driver.power)
+    changed = reshape.set_vcpus(vm.external_id, 3)
+    if changed.vcpus == 3:
+        assert not changed.pending, "It was done and is told as waiting."
+        return
+    assert changed.vcpus == vm.vcpus, "The record shows what the running VM does not have."
+    assert changed.pending, "Nobody is told that it waits."
+    power.stop(vm.external_id, force=True)
+    stopped = lab.driver.machines.get(vm.external_id)
+    assert (stopped.vcpus, stopped.pending) == (3, ()) or stopped.pending
+    power.start(vm.external_id)
+    started = lab.driver.machines.get(vm.external_id)
+    assert (started.vcpus, started.pending) == (3, ())
+
+
+@promise(when=lambda can: can.reshape and can.reshape.options)
+def options_are_told_and_an_unknown_one_is_refused(lab: Lab) -> None:
+    vm, reshape = lab.vm(), present(lab.driver.reshape)
+    told = reshape.options(vm.external_id)
+    assert told.live == told.pending, "A VM that is off has nothing waiting."
+    changed = reshape.set_options(vm.external_id, dict(told.pending))
+    assert reshape.options(vm.external_id) == told, "Setting what is set changed something."
+    assert changed.pending == ()
+    with refused(InvalidRequest):
+        reshape.set_options(vm.external_id, {"no_such_option": 1})
 
 
 @promise(when=lambda can: can.reshape and can.reshape.flavor and can.flavors)

@@ -40,7 +40,7 @@ def check(job: Job, reporter: Reporter) -> dict[str, Any]:
         title=f"Read the inventory of “{provider.name}”",
         subject=f"inventory:{provider.uuid}",
         subject_name=provider.name,
-        queue=provider.queue,
+        place=provider.place,
         params={"everything": True},
         is_background=True,
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 from django.db import models
 from django.utils import timezone
 
+from kvweb.jobs.places import Place
 from providers.base import Capabilities
 
 
@@ -53,6 +54,11 @@ class Provider(models.Model):
     @property
     def subject(self) -> str:
         return f"provider:{self.uuid}"
+
+    @property
+    def place(self) -> Place:
+        """Where jobs with this provider are done: the queue of its kind, and not too many at once."""
+        return Place(self.subject, f"provider.{self.kind}", self.max_parallel)
 
     @property
     def queue(self) -> str:

@@ -82,7 +82,7 @@ def check(provider: Provider, *, user: User | None = None) -> Job:
         subject=provider.subject,
         subject_name=provider.name,
         doing="Checking",
-        queue=provider.queue,
+        place=provider.place,
         user=user,
     )
 

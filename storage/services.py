@@ -33,7 +33,7 @@ def add_image_from_file(
         subject=f"image:{provider.uuid}:{name}"[:80],
         subject_name=title or name,
         doing="Adding",
-        queue=provider.queue,
+        place=provider.place,
         user=user,
         params={
             "provider": str(provider.uuid),

@@ -141,7 +141,7 @@ class Portal:
         celery = [PYTHON, "-m", "celery", "-A", "kvweb"]
         # As root Celery warns at every start; here root is who runs everything, the hypervisor included.
         variables = self._variables() | {"PYTHONWARNINGS": "ignore::RuntimeWarning:celery.platforms"}
-        worker = ["worker", "-c", "4", "-n", f"worker@{self.place.port}", "--loglevel", "INFO"]
+        worker = ["worker", "-c", "6", "-n", f"worker@{self.place.port}", "--loglevel", "INFO"]
         worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         beat = ["beat", "--scheduler", "django_celery_beat.schedulers:DatabaseScheduler", "--loglevel", "INFO"]
         # No pid file: the supervisor knows, and one that a crash left behind would forbid the next start.

@@ -73,7 +73,7 @@ def settle_later(vm: VirtualMachine) -> None:
         subject=vm.subject,
         subject_name=vm.name,
         doing="Clearing up",
-        queue=vm.provider.queue,
+        place=vm.provider.place,
         project_id=vm.project_id,
     )
 

@@ -18,7 +18,7 @@ class Handler:
     kind: str
     work: Work
     retries: int
-    limit_s: float
+    limit_s: int
     on_failure: Ending | None
     """Called after a job of this kind failed, was cancelled or lost its worker: puts the subject's row right."""
 
@@ -27,7 +27,7 @@ _handlers: dict[str, Handler] = {}
 
 
 def handler(
-    kind: str, *, retries: int = 0, limit_s: float = 300.0, on_failure: Ending | None = None
+    kind: str, *, retries: int = 0, limit_s: int = 300, on_failure: Ending | None = None
 ) -> Callable[[Work], Work]:
     """Register the function as the work of jobs called `kind`.
 

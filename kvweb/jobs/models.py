@@ -32,6 +32,11 @@ class Job(models.Model):
     #: What it says on pages: "Create “web-1”".
     title = models.CharField(max_length=300)
     queue = models.CharField(max_length=60, default="system")
+    #: Where it is done, "provider:<uuid>", and how many may be done there at once; 0 is any number.
+    place = models.CharField(max_length=80, blank=True)
+    place_limit = models.PositiveSmallIntegerField(default=0)
+    #: A worker came for it when its place was full; whoever leaves the place sends the next one.
+    turned_away = models.BooleanField(default=False)
     #: "vm:<uuid>"; one active exclusive job per subject.
     subject = models.CharField(max_length=80, blank=True)
     subject_name = models.CharField(max_length=255, blank=True)
@@ -79,6 +84,11 @@ class Job(models.Model):
             models.Index(fields=["state", "heartbeat_at"], name="job_by_state"),
             models.Index(fields=["subject", "-id"], name="job_by_subject"),
             models.Index(fields=["project", "-id"], name="job_by_project"),
+            models.Index(
+                fields=["place", "state"],
+                condition=models.Q(state__in=["queued", "running"]) & ~models.Q(place=""),
+                name="job_by_place",
+            ),
         ]
 
     def __str__(self) -> str:

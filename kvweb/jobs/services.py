@@ -13,6 +13,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -24,9 +25,13 @@ from kvweb.jobs.handlers import Handler, find
 from kvweb.jobs.log import current_job
 from kvweb.jobs.models import ACTIVE, ENDED, Job, JobLine, JobState
 from kvweb.jobs.outcomes import Failed, Stopped, TryLater
+from kvweb.jobs.places import Place, claim, next_waiting
 from kvweb.jobs.progress import Heartbeat, Reporter, announce
 
 logger = logging.getLogger(__name__)
+
+#: What a job that is past its limit has for undoing its work, before its worker is ended.
+GRACE_S = 60
 
 WORKER_GONE = "The worker that did this went away. Nothing more happens by itself; you can try again."
 
@@ -39,6 +44,7 @@ def start(
     subject_name: str = "",
     doing: str = "",
     queue: str = "system",
+    place: Place | None = None,
     project: Project | None = None,
     project_id: int | None = None,
     user: User | None = None,
@@ -50,6 +56,9 @@ def start(
 ) -> Job:
     """Write the row and, when the transaction is through, hand its id to a worker.
 
+    `place` says where it is done: its queue, and how many jobs may run there at once. The others wait, so that one
+    place that hangs does not take every worker.
+
     A second exclusive job for the same subject is not started: the one that is active already is returned, so pressing
     a button twice is one job. Compare `job.kind` when it matters which.
     """
@@ -60,7 +69,9 @@ def start(
         subject=subject,
         subject_name=subject_name[:255],
         doing=doing,
-        queue=queue,
+        queue=place.queue if place else queue,
+        place=place.name if place else "",
+        place_limit=place.limit if place else 0,
         project_id=project.pk if project else project_id,
         user=user,
         params=params or {},
@@ -96,8 +107,18 @@ def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
     """Give the id to the broker; when it does not answer, the row stays queued and `reap` hands it over later."""
     from kvweb.jobs.tasks import run_job
 
+    limit_s = find(job.kind).limit_s
     try:
-        run_job.apply_async((job.pk,), queue=job.queue, countdown=after_s, retry=False, ignore_result=True)
+        run_job.apply_async(
+            (job.pk,),
+            queue=job.queue,
+            countdown=after_s,
+            retry=False,
+            ignore_result=True,
+            # At the first the work is told to end, and undoes what it did; at the second its process is ended.
+            soft_time_limit=limit_s,
+            time_limit=limit_s + GRACE_S,
+        )
     except Exception as exc:
         logger.warning("Job %s waits for the broker: %s", job.reference, exc)
         return False
@@ -124,12 +145,8 @@ def wait(job: Job, timeout_s: float | None = None) -> Job:
 
 
 def run(job_id: int) -> Job | None:
-    """Claim the job and do its work; None when somebody else has it or it has ended already."""
-    now = timezone.now()
-    claimed = Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(
-        state=JobState.RUNNING, started_at=now, heartbeat_at=now, worker=socket.gethostname()[:120]
-    )
-    if claimed != 1:
+    """Claim the job and do its work; None when somebody else has it, it has ended already or its place is full."""
+    if not claim(job_id, worker=socket.gethostname()):
         return None
     job = Job.objects.select_related("user", "project").get(pk=job_id)
     job.attempt += 1
@@ -153,6 +170,8 @@ def run(job_id: int) -> Job | None:
     except Failed as exc:
         _log_detail(job, exc.detail)
         _end(job, JobState.FAILED, reason=exc.reason, code=exc.code, field=exc.field, handler=handler)
+    except SoftTimeLimitExceeded:
+        _end(job, JobState.FAILED, reason=_too_long(handler.limit_s), code="too_long", handler=handler)
     except Exception:
         logger.exception("Job %s (%s) ended unexpectedly", job.reference, job.kind)
         _end(
@@ -165,6 +184,18 @@ def run(job_id: int) -> Job | None:
     finally:
         current_job.reset(token)
     return job
+
+
+def _too_long(limit_s: int) -> str:
+    minutes = round(limit_s / 60)
+    limit = f"{minutes} minutes" if minutes > 1 else f"{limit_s} seconds"
+    return f"It was not done after {limit} and was ended. You can try again."
+
+
+def _leave(job: Job) -> None:
+    """The job does not run any more: the next one that waits for its place may."""
+    if job.place and (waiting := next_waiting(job.place)) is not None:
+        transaction.on_commit(lambda: enqueue(waiting))
 
 
 def _log_detail(job: Job, detail: str) -> None:
@@ -203,6 +234,7 @@ def _end(
             JobLine.objects.create(job=job, level="error" if state != JobState.CANCELLED else "warning", text=reason)
         if handler is not None and handler.on_failure is not None and state != JobState.SUCCEEDED:
             handler.on_failure(job)
+        _leave(job)
         announce(job)
     return True
 
@@ -219,6 +251,7 @@ def _try_again(job: Job, outcome: TryLater) -> None:
             JobLine.objects.create(job=job, level="warning", text=outcome.reason)
             job.refresh_from_db()
             announce(job)
+            _leave(job)
             transaction.on_commit(lambda: enqueue(job, after_s=after_s))
 
 

@@ -100,7 +100,7 @@ def start_sync(provider: Provider, *, everything: bool = False) -> Job:
         title=f"Read the inventory of “{provider.name}”",
         subject=f"inventory:{provider.uuid}",
         subject_name=provider.name,
-        queue=provider.queue,
+        place=provider.place,
         params={"everything": everything},
         is_background=True,
     )

@@ -35,6 +35,7 @@ FACETS: dict[str, tuple[str, str]] = {
     "dns": ("DNS", "world"),
     "buckets": ("Buckets", "bucket"),
     "host": ("Host facts", "server"),
+    "metrics": ("Metrics", "chart-line"),
     "events": ("Live news", "activity"),
 }
 

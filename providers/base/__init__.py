@@ -15,6 +15,7 @@ from providers.base.capabilities import (
     ImageFeatures,
     LoadBalancerFeatures,
     MachineFeatures,
+    MetricsFeatures,
     MigrationFeatures,
     NetworkFeatures,
     NicFeatures,
@@ -57,6 +58,7 @@ from providers.base.facets.host import Host
 from providers.base.facets.images import Images
 from providers.base.facets.load_balancers import LoadBalancers
 from providers.base.facets.machines import Machines
+from providers.base.facets.metrics import Metrics
 from providers.base.facets.migration import Migration
 from providers.base.facets.networks import Networks
 from providers.base.facets.nics import Nics
@@ -80,6 +82,7 @@ from providers.base.records import (
     FirewallRule,
     FlavorRecord,
     HostRecord,
+    HostSample,
     ImageRecord,
     LeaseRecord,
     LinkConsole,
@@ -98,6 +101,7 @@ from providers.base.records import (
     TcpConsole,
     UnixConsole,
     VmRecord,
+    VmSample,
     VolumeRecord,
     WebSocketConsole,
 )
@@ -165,6 +169,7 @@ __all__ = [
     "Host",
     "HostFeatures",
     "HostRecord",
+    "HostSample",
     "ImageFeatures",
     "ImageRecord",
     "ImageSpec",
@@ -178,6 +183,8 @@ __all__ = [
     "LoadBalancers",
     "MachineFeatures",
     "Machines",
+    "Metrics",
+    "MetricsFeatures",
     "Migration",
     "MigrationFeatures",
     "NetworkFeatures",
@@ -228,6 +235,7 @@ __all__ = [
     "UnixConsole",
     "Unreachable",
     "VmRecord",
+    "VmSample",
     "VmSpec",
     "VolumeFeatures",
     "VolumeRecord",

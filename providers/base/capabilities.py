@@ -198,6 +198,13 @@ class HostFeatures(Features):
     overcommit: bool = False
 
 
+class MetricsFeatures(Features):
+    vms: bool = False
+    host: bool = False
+    memory_used: bool = False
+    """What a guest uses of its memory is told, where the guest helps; otherwise only what the VM has."""
+
+
 class EventFeatures(Features):
     pass
 
@@ -227,6 +234,7 @@ class Capabilities(BaseModel):
     dns: DnsFeatures | None = None
     load_balancers: LoadBalancerFeatures | None = None
     host: HostFeatures | None = None
+    metrics: MetricsFeatures | None = None
     events: EventFeatures | None = None
 
     def to_json(self) -> dict[str, Any]:

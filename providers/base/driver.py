@@ -20,6 +20,7 @@ from providers.base.facets.host import Host
 from providers.base.facets.images import Images
 from providers.base.facets.load_balancers import LoadBalancers
 from providers.base.facets.machines import Machines
+from providers.base.facets.metrics import Metrics
 from providers.base.facets.migration import Migration
 from providers.base.facets.networks import Networks
 from providers.base.facets.nics import Nics
@@ -58,6 +59,7 @@ class Driver(ABC):
     dns: Dns | None = None
     load_balancers: LoadBalancers | None = None
     host: Host | None = None
+    metrics: Metrics | None = None
     events: Events | None = None
 
     @abstractmethod

@@ -330,6 +330,44 @@ class HostRecord:
     """JSON-safe facts of this kind alone: region, virt type, emulator version …"""
 
 
+# -- metrics: counters, from whose differences the portal makes rates --------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmSample:
+    """What one VM has used up to `at`, since it was switched on. None: not told, at all or in this reading."""
+
+    external_id: str
+    at: datetime
+    vcpus: int
+    cpu_time_ns: int | None = None
+    """Time on a processor, summed over all of its vCPUs."""
+    memory_mib: int = 0
+    memory_used_mib: int | None = None
+    """As the guest itself sees it, caches left out."""
+    disk_read_bytes: int | None = None
+    disk_write_bytes: int | None = None
+    disk_reads: int | None = None
+    disk_writes: int | None = None
+    net_rx_bytes: int | None = None
+    net_tx_bytes: int | None = None
+    """Sent by the VM; received is what reached it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSample:
+    """What the host has used up to `at`, by everything that runs on it and not by VMs alone."""
+
+    at: datetime
+    cpu_busy_ns: int
+    cpu_total_ns: int
+    """Busy and idle time, summed over all processors."""
+    memory_mib: int
+    memory_used_mib: int
+    load_1m: float | None = None
+    """Processes that run or wait to, averaged over a minute."""
+
+
 # -- consoles: how to reach one, never what the browser may see --------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from providers.fake.host import FakeHost
 from providers.fake.images import FakeImages
 from providers.fake.load_balancers import FakeLoadBalancers
 from providers.fake.machines import FakeMachines
+from providers.fake.metrics import FakeMetrics
 from providers.fake.migration import FakeMigration
 from providers.fake.networks import FakeNetworks
 from providers.fake.nics import FakeNics
@@ -63,6 +64,7 @@ class FakeDriver(Driver):
         self.dns = FakeDns(cloud)
         self.load_balancers = FakeLoadBalancers(cloud)
         self.host = FakeHost(cloud)
+        self.metrics = FakeMetrics(cloud)
         self.events = FakeEvents(cloud)
         for facet in config.without:
             setattr(self, facet, None)

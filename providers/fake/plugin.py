@@ -17,6 +17,7 @@ from providers.base import (
     ImageFeatures,
     LoadBalancerFeatures,
     MachineFeatures,
+    MetricsFeatures,
     MigrationFeatures,
     NetworkFeatures,
     NetworkMode,
@@ -83,6 +84,7 @@ CAPABILITIES = Capabilities(
     dns=DnsFeatures(zones=True),
     load_balancers=LoadBalancerFeatures(),
     host=HostFeatures(overcommit=False),
+    metrics=MetricsFeatures(vms=True, host=True, memory_used=True),
     events=EventFeatures(),
 )
 

@@ -14,6 +14,7 @@ from providers.kvm.host import KvmHost
 from providers.kvm.hostfacts import host_facts
 from providers.kvm.images import KvmImages
 from providers.kvm.machines import KvmMachines
+from providers.kvm.metrics import KvmMetrics
 from providers.kvm.networks import KvmNetworks
 from providers.kvm.plugin import PLUGIN
 from providers.kvm.pools import KvmPools
@@ -34,6 +35,7 @@ class KvmDriver(Driver):
     images: KvmImages
     networks: KvmNetworks
     host: KvmHost
+    metrics: KvmMetrics
     events: KvmEvents | None
 
     def __init__(self, config: Config) -> None:
@@ -51,6 +53,7 @@ class KvmDriver(Driver):
         self.images = KvmImages(*parts)
         self.networks = KvmNetworks(*parts)
         self.host = KvmHost(*parts)
+        self.metrics = KvmMetrics(*parts)
         # A process that was forked after it had talked to libvirt gets no events, and says so.
         self.events = KvmEvents(*parts) if self.connection.has_events else None
 

@@ -10,6 +10,7 @@ from providers.base import (
     HostFeatures,
     ImageFeatures,
     MachineFeatures,
+    MetricsFeatures,
     NetworkFeatures,
     NetworkMode,
     Plugin,
@@ -58,6 +59,7 @@ PLUGIN = Plugin(
             ),
         ),
         host=HostFeatures(overcommit=True),
+        metrics=MetricsFeatures(vms=True, host=True, memory_used=True),
         events=EventFeatures(),
     ),
 )

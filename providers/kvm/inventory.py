@@ -13,7 +13,8 @@ are therefore kept, and read again when
 4. it was read by `get`, which always reads and refreshes what is kept.
 
 So what has no event is stale for at most half an hour in a list, and never in `get`. In a process without events
-(see `eventloop`) documents are good for `GOOD_WITHOUT_EVENTS_S` only.
+(see `eventloop`) documents are good for `GOOD_WITHOUT_EVENTS_S` only. Which VMs start with the host is in no document:
+that list is read anew with every document, and otherwise after `_AUTOSTART_GOOD_FOR_S`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 GOOD_FOR_S = 1800.0
 GOOD_WITHOUT_EVENTS_S = 30.0
 _POOLS_GOOD_FOR_S = 60.0
+_AUTOSTART_GOOD_FOR_S = 300.0
 
 #: No listing waits for a VM's monitor: a stuck QEMU must not hold up all the others.
 _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
@@ -83,6 +85,7 @@ class Inventory:
         self._changed: set[str] = set()
         self._subscribed = False
         self._pools: tuple[float, dict[str, str]] | None = None
+        self._autostart: tuple[float, frozenset[str]] | None = None
 
     @classmethod
     def of(cls, connection: Connection) -> Inventory:
@@ -143,6 +146,16 @@ class Inventory:
             seen = still_there(pools, lambda pool: read_pool(pool.XMLDesc()))
             found = (time.monotonic(), {pool.path.rstrip("/"): pool.name for pool in seen if pool.path})
             self._pools = found
+        return found[1]
+
+    def autostarting(self) -> frozenset[str]:
+        """The uuids of VMs that start with the host, as they were when a document was last read or a while ago."""
+        found = self._autostart
+        good_for = _AUTOSTART_GOOD_FOR_S if self._connection.has_events else 0.0
+        if found is None or time.monotonic() - found[0] > good_for:
+            domains = self._connection.raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+            found = (time.monotonic(), frozenset(domain.UUIDString() for domain in domains))
+            self._autostart = found
         return found[1]
 
     def users_of(self, *paths: str) -> dict[str, tuple[str, ...]]:
@@ -222,6 +235,7 @@ class Inventory:
         with self._lock:
             # Before it is read: what changes meanwhile comes back by its event.
             self._changed.discard(uuid)
+            self._autostart = None
         active = domain.ID() != -1
         try:
             machine = read_machine(domain.XMLDesc(0))

@@ -9,7 +9,6 @@ from providers.base import QUIET, Machines, NotFound, PowerState, Progress, VmRe
 from providers.kvm import addresses, creation, deletion
 from providers.kvm.errors import vendor_calls
 from providers.kvm.inventory import Inventory, Known, Standing
-from providers.kvm.native import libvirt
 from providers.kvm.part import Part
 from providers.kvm.records import Seen, power_of, vm_record
 
@@ -18,12 +17,12 @@ class KvmMachines(Part, Machines):
     """A VM's identity is its libvirt uuid, which is the portal's own where that is a uuid."""
 
     def list(self) -> Sequence[VmRecord]:
-        """All VMs: two calls for states, one each for autostart and networks, documents only of what changed."""
+        """All VMs: two calls for states, one for each network while any VM runs, documents only of what changed."""
         with vendor_calls():
             inventory = Inventory.of(self.connection)
             everything = inventory.everything()
-            autostart = self._autostarting()
-            leases = addresses.leases(self.raw)
+            autostart = inventory.autostarting()
+            leases = addresses.leases(self.raw) if any(vm.is_active for vm, _ in everything) else {}
             pools = inventory.pools()
         return [_listed(vm, known, vm.uuid in autostart, leases, pools) for vm, known in everything]
 
@@ -81,10 +80,6 @@ class KvmMachines(Part, Machines):
                 pools=inventory.pools(),
             )
         )
-
-    def _autostarting(self) -> frozenset[str]:
-        flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
-        return frozenset(domain.UUIDString() for domain in self.raw.listAllDomains(flag))
 
 
 def _listed(

@@ -69,6 +69,7 @@ from providers.base.facets.snapshots import Snapshots
 from providers.base.facets.subnets import Subnets
 from providers.base.facets.volumes import Volumes
 from providers.base.manifest import NoOptions, Plugin
+from providers.base.pool_sources import POOL_SHAPES, PoolShape, check_pool_source
 from providers.base.progress import QUIET, Progress, Quiet
 from providers.base.records import (
     ConsoleKind,
@@ -109,6 +110,7 @@ from providers.base.specs import (
     CloudInit,
     DiskSpec,
     DnsSpec,
+    FetchRules,
     FirewallSpec,
     GuestFile,
     GuestUser,
@@ -125,6 +127,7 @@ from providers.base.specs import (
 )
 
 __all__ = [
+    "POOL_SHAPES",
     "QUIET",
     "AlreadyExists",
     "AuthenticationFailed",
@@ -156,6 +159,7 @@ __all__ = [
     "EventTopic",
     "Events",
     "Features",
+    "FetchRules",
     "FirewallFeatures",
     "FirewallRecord",
     "FirewallRule",
@@ -205,6 +209,7 @@ __all__ = [
     "Plugin",
     "PoolFeatures",
     "PoolRecord",
+    "PoolShape",
     "PoolSpec",
     "Pools",
     "Power",
@@ -242,5 +247,6 @@ __all__ = [
     "VolumeSpec",
     "Volumes",
     "WebSocketConsole",
+    "check_pool_source",
     "translated",
 ]

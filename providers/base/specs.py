@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from ipaddress import ip_network
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from providers.base.records import FirewallRule, NetworkMode
+from providers.base.records import DnsHost, FirewallRule, NetworkMode, NetworkRecord, StaticLease
 
 #: Names of VMs, networks, pools: what every host name rule accepts. Awkward names are refused by the form
 #: with a sentence; a driver that is asked directly must either keep the name exactly or raise InvalidRequest.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+
+
+#: The tag of a VLAN; 0 and 4095 are reserved (IEEE 802.1Q).
+Vlan = Annotated[int, Field(ge=1, le=4094)]
 
 
 class Spec(BaseModel):
@@ -38,6 +43,10 @@ class DiskSpec(Spec):
     bus: str = ""
     name: str = ""
     shareable: bool = False
+    """Other VMs may have it at the same time; their guests must know how to share."""
+    cache: str = ""
+    """ "none", "writeback", "writethrough", "directsync", "unsafe", or empty for the provider's default."""
+    read_only: bool = False
 
 
 class NicSpec(Spec):
@@ -49,6 +58,26 @@ class NicSpec(Spec):
     """Fixed address with prefix ("192.0.2.7/24"); empty: DHCP."""
     gateway: str = ""
     dns: tuple[str, ...] = ()
+    filter: str = ""
+    """Name of a traffic filter ("clean-traffic"); empty: none."""
+    isolated: bool = False
+    """It reaches the network's router, and no other isolated card."""
+    vlan: Vlan | None = None
+
+
+class NicChange(Spec):
+    """What changes of a network card; None leaves a value as it is."""
+
+    network: str | None = None
+    """external_id of the other network; the card keeps its MAC."""
+    model: str | None = None
+    filter: str | None = None
+    """Empty takes the filter away."""
+    isolated: bool | None = None
+    vlan: int | None = Field(default=None, ge=0, le=4094)
+    """0 takes the tag away."""
+    is_linked: bool | None = None
+    """False pulls the cable."""
 
 
 class GuestFile(Spec):
@@ -118,7 +147,8 @@ class PoolSpec(Spec):
     name: Name
     type: str = "dir"
     path: str = ""
-    source: dict[str, str] = Field(default_factory=dict)
+    source: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Where its content is, by type: see `providers.base.pool_sources`. Holds a secret for some."""
 
 
 class VolumeSpec(Spec):
@@ -130,6 +160,17 @@ class VolumeSpec(Spec):
     image: str = ""
 
 
+class FetchRules(Spec):
+    """What may be fetched from an address; the defaults are the strict ones."""
+
+    http: bool = False
+    """Whether plain http may be asked too."""
+    networks: tuple[str, ...] = ()
+    """Networks ("10.0.0.0/8") that may be asked although they are private."""
+    most_bytes: int = Field(default=64 * 1024**3, ge=1)
+    """The largest file, packed or unpacked."""
+
+
 class ImageSpec(Spec):
     """An image to be brought in: from `path` on the machine of the worker, or from `url`."""
 
@@ -138,7 +179,12 @@ class ImageSpec(Spec):
     path: str = ""
     url: str = ""
     checksum: str = ""
-    """ "sha256:…" of what is fetched; empty: not checked."""
+    """ "sha256:…" of what is fetched, as it lies there, packed or not; empty: not checked."""
+    checksum_url: str = ""
+    """Where the vendor lists checksums; asked when `checksum` is empty."""
+    fetch: FetchRules = FetchRules()
+    token: str = ""
+    """Who brings it in: the same one may begin again where an earlier attempt left something."""
     is_iso: bool = False
     os: str = ""
     default_user: str = ""
@@ -153,6 +199,42 @@ class NetworkSpec(Spec):
     bridge: str = ""
     autostart: bool = True
     plan: str = ""
+    dhcp_start: str = ""
+    dhcp_end: str = ""
+    """What DHCP gives out of `cidr`; empty: the provider's choice, and at an update what it gives out by now."""
+    ipv6_cidr: str = ""
+    """A second range, when `cidr` is one of IPv4."""
+    forward_device: str = ""
+    """The host's device that traffic is let out by (NAT, routed), or that cards sit on directly (bridge)."""
+    vlan: Vlan | None = None
+    mtu: int | None = Field(default=None, ge=68, le=65535)
+    leases: tuple[StaticLease, ...] | None = None
+    """Addresses kept for a card. None: none at first, and at an update those that there are."""
+    dns_hosts: tuple[DnsHost, ...] | None = None
+    """Names that the network's DNS server knows. None as above."""
+
+    @classmethod
+    def like(cls, record: NetworkRecord, **changes: Any) -> Self:
+        """What would make this network; with `changes` the whole wish that `Networks.update` takes."""
+        old = [cidr for cidr in record.cidrs if ip_network(cidr).version == 4]
+        new = [cidr for cidr in record.cidrs if ip_network(cidr).version == 6]
+        wish: dict[str, Any] = {
+            "name": record.name,
+            "mode": record.mode,
+            "cidr": (old or new or [""])[0],
+            "dhcp": bool(record.dhcp),
+            "domain": record.domain,
+            "bridge": record.bridge,
+            "autostart": record.autostart is not False,
+            "plan": record.plan,
+            "dhcp_start": record.dhcp_start,
+            "dhcp_end": record.dhcp_end,
+            "ipv6_cidr": new[0] if old and new else "",
+            "forward_device": record.forward_device,
+            "vlan": record.vlan,
+            "mtu": record.mtu,
+        }
+        return cls.model_validate(wish | changes)
 
 
 class SubnetSpec(Spec):
@@ -192,6 +274,7 @@ __all__ = [
     "CloudInit",
     "DiskSpec",
     "DnsSpec",
+    "FetchRules",
     "FirewallSpec",
     "GuestFile",
     "GuestUser",
@@ -199,6 +282,7 @@ __all__ = [
     "LoadBalancerSpec",
     "Name",
     "NetworkSpec",
+    "NicChange",
     "NicSpec",
     "PoolSpec",
     "Spec",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from providers.base import AlreadyExists, DiskSpec, EventTopic, InvalidRequest, OutOfCapacity
-from providers.fake.state import Image, Pool, Vm, Volume
+from providers.base import AlreadyExists, Conflict, DiskSpec, EventTopic, InvalidRequest, OutOfCapacity
+from providers.fake.state import Disk, Image, Pool, Vm, Volume
 from providers.fake.store import Transaction
 
 FORMATS = frozenset({"qcow2", "raw"})
 BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
+CACHES = frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"})
 #: What a thin volume takes before anything is written to it.
 THIN_GIB = 0.01
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -31,8 +32,42 @@ def free_target(vm: Vm, bus: str) -> str:
 
 
 def pool_of(tx: Transaction, pool: str) -> Pool:
-    """The pool of that id, or the default one for an empty id."""
-    return tx.get(Pool, pool or "pool-1")
+    """The pool of that id, or the default one for an empty id; raises Conflict for one that is switched off."""
+    found = tx.get(Pool, pool or "pool-1")
+    if not found.is_active:
+        raise Conflict(f"The storage pool “{found.name}” is switched off.", field="pool")
+    return found
+
+
+def plugged(tx: Transaction, spec: DiskSpec, vm: Vm, *, boot: bool = False) -> Disk:
+    """A disk for the VM: its volume made, or found and free. The caller puts it in and stores the VM."""
+    bus = check_bus(spec.bus)
+    if spec.cache not in {"", *CACHES}:
+        raise InvalidRequest(f"There is no cache mode “{spec.cache}”.", field="cache")
+    if spec.shareable and not spec.volume and not spec.format:
+        spec = spec.model_copy(update={"format": "raw"})
+    volume = tx.get(Volume, spec.volume) if spec.volume else make_volume(tx, spec, vm)
+    refuse_taken(tx, volume, spec, vm)
+    return Disk(
+        target=free_target(vm, bus),
+        volume=volume.id,
+        bus=bus,
+        boot=boot,
+        cache=spec.cache,
+        read_only=spec.read_only,
+        shareable=spec.shareable,
+    )
+
+
+def refuse_taken(tx: Transaction, volume: Volume, spec: DiskSpec, vm: Vm) -> None:
+    """A volume belongs to one VM unless all say that they share it; raises Conflict, AlreadyExists."""
+    if any(disk.volume == volume.id for disk in vm.disks):
+        raise AlreadyExists("The VM has this volume already.", field="volume")
+    users = [(other.name, disk.shareable) for other in tx.all(Vm) for disk in other.disks if disk.volume == volume.id]
+    if users and not (spec.shareable and all(is_shared for _, is_shared in users)):
+        raise Conflict(f"The volume “{volume.name}” is used by “{users[0][0]}”.", field="volume")
+    if spec.shareable and volume.format != "raw":
+        raise InvalidRequest("Only raw volumes can be shared: two writers ruin any other.", field="shareable")
 
 
 def iso_of(tx: Transaction, image_id: str) -> Image:

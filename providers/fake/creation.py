@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from providers.base import (
     QUIET,
-    AlreadyExists,
     Conflict,
     DiskDevice,
     DiskSpec,
@@ -21,7 +20,7 @@ from providers.base import (
     VmSpec,
 )
 from providers.fake.addresses import plug, unplug
-from providers.fake.blocks import check_bus, free_target, iso_of, make_volume
+from providers.fake.blocks import iso_of, plugged
 from providers.fake.cloud import Cloud
 from providers.fake.config import FakeOptions
 from providers.fake.faults import fault_in_name
@@ -150,15 +149,7 @@ class Creation:
     # -- the other steps --------------------------------------------------------------------------------------------
 
     def _add_disk(self, tx: Transaction, vm: Vm, spec: DiskSpec, *, is_first: bool) -> None:
-        if spec.volume:
-            volume = tx.get(Volume, spec.volume)
-            refuse_taken(tx, volume, spec, vm)
-        else:
-            volume = make_volume(tx, spec, vm)
-        bus = check_bus(spec.bus)
-        vm.disks.append(
-            Disk(target=free_target(vm, bus), volume=volume.id, bus=bus, boot=is_first and not self.spec.iso)
-        )
+        vm.disks.append(plugged(tx, spec, vm, boot=is_first and not self.spec.iso))
         tx.put(vm)
 
     def _add_nics(self, tx: Transaction, vm: Vm) -> None:
@@ -204,12 +195,3 @@ def checked_options(options: Mapping[str, Any]) -> FakeOptions:
 def firewall_called(tx: Transaction, name: str) -> Firewall:
     found = tx.named(Firewall, name)
     return found if found is not None else tx.get(Firewall, name)
-
-
-def refuse_taken(tx: Transaction, volume: Volume, spec: DiskSpec, vm: Vm) -> None:
-    """A volume belongs to one VM unless both say that they share it; raises Conflict, AlreadyExists."""
-    if any(disk.volume == volume.id for disk in vm.disks):
-        raise AlreadyExists("The VM has this volume already.", field="volume")
-    users = [other.name for other in tx.all(Vm) for disk in other.disks if disk.volume == volume.id]
-    if users and not spec.shareable:
-        raise Conflict(f"The volume “{volume.name}” is used by “{users[0]}”.", field="volume")

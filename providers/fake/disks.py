@@ -5,7 +5,6 @@ from __future__ import annotations
 from providers.base import QUIET, Conflict, DiskDevice, Disks, DiskSpec, NotFound, Progress, VmRecord
 from providers.fake import blocks
 from providers.fake.cloud import Part
-from providers.fake.creation import refuse_taken
 from providers.fake.moments import keeps
 from providers.fake.state import Disk, Vm, Volume
 from providers.fake.vms import saved, vm_of
@@ -23,13 +22,7 @@ class FakeDisks(Part, Disks):
     def attach(self, external_id: str, disk: DiskSpec, progress: Progress = QUIET) -> VmRecord:
         with self.cloud.writing("disks.attach", vm=external_id, progress=progress) as tx:
             vm = vm_of(tx, external_id)
-            bus = blocks.check_bus(disk.bus)
-            if disk.volume:
-                volume = tx.get(Volume, disk.volume)
-                refuse_taken(tx, volume, disk, vm)
-            else:
-                volume = blocks.make_volume(tx, disk, vm)
-            vm.disks.append(Disk(target=blocks.free_target(vm, bus), volume=volume.id, bus=bus))
+            vm.disks.append(blocks.plugged(tx, disk, vm))
             return saved(self.cloud, tx, vm, "disk attached")
 
     def detach(self, external_id: str, disk_id: str, *, delete: bool = False) -> VmRecord:

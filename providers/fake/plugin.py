@@ -30,6 +30,7 @@ from providers.base import (
     SubnetFeatures,
     VolumeFeatures,
 )
+from providers.fake.cards import FILTERS, MODELS
 from providers.fake.config import FakeConfig, FakeOptions
 
 CAPABILITIES = Capabilities(
@@ -60,15 +61,40 @@ CAPABILITIES = Capabilities(
         options=True,
     ),
     disks=DiskFeatures(
-        hot_plug=True, grow=True, existing=True, iso=True, buses=frozenset({"virtio", "scsi", "sata", "ide"})
+        hot_plug=True,
+        grow=True,
+        existing=True,
+        iso=True,
+        shared=True,
+        buses=frozenset({"virtio", "scsi", "sata", "ide"}),
+        caches=frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"}),
     ),
-    nics=NicFeatures(hot_plug=True, change_network=True, models=frozenset({"virtio", "e1000"})),
+    nics=NicFeatures(
+        hot_plug=True,
+        change_network=True,
+        change_model=True,
+        link=True,
+        isolation=True,
+        vlan=True,
+        filters=FILTERS,
+        models=MODELS,
+    ),
     snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
     clones=CloneFeatures(linked=True, full=True, export=True),
     migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
     consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
-    pools=PoolFeatures(create=True, types=frozenset({"dir", "logical", "zfs"})),
-    volumes=VolumeFeatures(create=True, grow=True, formats=frozenset({"qcow2", "raw"})),
+    pools=PoolFeatures(
+        create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "zfs", "iscsi", "rbd"})
+    ),
+    volumes=VolumeFeatures(
+        create=True,
+        grow=True,
+        clone=True,
+        upload=True,
+        download=True,
+        thick=True,
+        formats=frozenset({"qcow2", "raw"}),
+    ),
     images=ImageFeatures(
         add_from_url=True,
         add_from_file=True,
@@ -77,11 +103,24 @@ CAPABILITIES = Capabilities(
         formats=frozenset({"qcow2", "raw", "iso"}),
     ),
     flavors=FlavorFeatures(),
-    networks=NetworkFeatures(create=True, update=True, modes=frozenset(NetworkMode)),
+    networks=NetworkFeatures(
+        create=True,
+        update=True,
+        activate=True,
+        leases=True,
+        static_leases=True,
+        dns_hosts=True,
+        dhcp_range=True,
+        ipv6=True,
+        vlan=True,
+        mtu=True,
+        forward_device=True,
+        modes=frozenset(NetworkMode),
+    ),
     subnets=SubnetFeatures(create=True),
     firewalls=FirewallFeatures(attach=True),
     buckets=BucketFeatures(public=True),
-    dns=DnsFeatures(zones=True),
+    dns=DnsFeatures(zones=True, types=frozenset({"A", "AAAA", "CNAME", "TXT", "SRV", "MX"})),
     load_balancers=LoadBalancerFeatures(),
     host=HostFeatures(overcommit=False),
     metrics=MetricsFeatures(vms=True, host=True, memory_used=True),

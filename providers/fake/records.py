@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 
 from providers.base import (
@@ -114,7 +115,7 @@ def pending_of(vm: Vm) -> tuple[str, ...]:
 
 
 def _nic_record(nic: Nic, has_addresses: bool) -> NicRecord:
-    is_known = bool(nic.address) and has_addresses
+    is_known = bool(nic.address) and has_addresses and nic.is_linked
     return NicRecord(
         external_id=nic.id,
         mac=nic.mac,
@@ -122,6 +123,10 @@ def _nic_record(nic: Nic, has_addresses: bool) -> NicRecord:
         model=nic.model,
         addresses=(nic.address,) if is_known else (),
         addresses_source=("agent" if nic.is_fixed else "lease") if is_known else "",
+        filter=nic.filter,
+        isolated=nic.isolated,
+        vlan=nic.vlan,
+        is_linked=nic.is_linked,
     )
 
 
@@ -148,6 +153,9 @@ def _disk_record(disk: Disk, volumes: Mapping[str, Volume], images: Mapping[str,
         bus=disk.bus,
         size_gib=volume.size_gib,
         boot=disk.boot,
+        read_only=disk.read_only,
+        cache=disk.cache,
+        shareable=disk.shareable,
     )
 
 
@@ -186,6 +194,8 @@ def pool_record(pool: Pool, volumes: list[Volume], images: list[Image]) -> PoolR
         name=pool.name,
         type=pool.type,
         path=pool.path,
+        is_active=pool.is_active,
+        autostart=pool.autostart,
         capacity_gib=capacity,
         allocation_gib=round(used, 3),
         available_gib=round(capacity - used, 3),
@@ -232,19 +242,42 @@ def flavor_record(flavor: Flavor) -> FlavorRecord:
     )
 
 
-def network_record(network: Network) -> NetworkRecord:
+def network_record(network: Network, used_by: tuple[str, ...] = ()) -> NetworkRecord:
+    first, last = span_of(network)
     return NetworkRecord(
         external_id=network.id,
         name=network.name,
         mode=network.mode,
         type="network",
-        cidrs=(network.cidr,) if network.cidr else (),
+        cidrs=tuple(filter(None, (network.cidr, network.ipv6_cidr))),
         dhcp=network.dhcp,
         domain=network.domain,
         bridge=network.bridge,
+        is_active=network.is_active,
         autostart=network.autostart,
         plan=network.plan,
+        gateway=str(ip_network(network.cidr)[1]) if network.cidr else "",
+        dhcp_start=first,
+        dhcp_end=last,
+        leases=tuple(network.kept),
+        dns_hosts=tuple(network.dns_hosts),
+        forward_device=network.forward_device,
+        vlan=network.vlan,
+        mtu=network.mtu,
+        used_by=used_by,
     )
+
+
+def span_of(network: Network) -> tuple[str, str]:
+    """First and last address that its DHCP gives out; empty texts when it gives out none.
+
+    The first ten addresses of a range are left to routers and servers, as in many real networks.
+    """
+    if not network.cidr or not network.dhcp:
+        return "", ""
+    addresses = ip_network(network.cidr)
+    last = min(addresses.num_addresses - 2, 1 << 20)
+    return network.dhcp_start or str(addresses[min(10, last)]), network.dhcp_end or str(addresses[last])
 
 
 def subnet_record(subnet: Subnet) -> SubnetRecord:

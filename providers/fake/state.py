@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from providers.base import CloudInit, DiskDevice, FirewallRule, NetworkMode, PowerState
+from providers.base import CloudInit, DiskDevice, DnsHost, FirewallRule, NetworkMode, PowerState, StaticLease
 
 
 class Thing(BaseModel):
@@ -27,6 +27,9 @@ class Disk(BaseModel):
     image: str = ""
     bus: str = "virtio"
     boot: bool = False
+    cache: str = ""
+    read_only: bool = False
+    shareable: bool = False
 
 
 class Nic(BaseModel):
@@ -37,6 +40,10 @@ class Nic(BaseModel):
     address: str = ""
     """Leased, or fixed by the guest's own configuration; without prefix."""
     is_fixed: bool = False
+    filter: str = ""
+    isolated: bool = False
+    vlan: int | None = None
+    is_linked: bool = True
 
 
 class SavedVolume(BaseModel):
@@ -126,6 +133,8 @@ class Pool(Thing):
     path: str = ""
     capacity_gib: float = 0.0
     """0: no limit."""
+    is_active: bool = True
+    autostart: bool = True
 
 
 class Volume(Thing):
@@ -138,7 +147,7 @@ class Volume(Thing):
     backing: str = ""
     """id of the image or volume that it overlays."""
     content: str = ""
-    """Stands for the bytes: what it was made from, and what was written since."""
+    """Stands for the bytes: what it was made from, and what was written since; a letter a byte (Latin-1)."""
     owner: str = ""
     """id of the VM it was made for and is deleted with; empty for one that stands alone."""
 
@@ -177,6 +186,16 @@ class Network(Thing):
     plan: str = ""
     leases: dict[str, str] = Field(default_factory=dict)
     """MAC → address; kept here so that the next free address needs no look at the VMs."""
+    kept: list[StaticLease] = Field(default_factory=list)
+    """Addresses that are kept for a card; they are in `leases` only while a VM has that card."""
+    dns_hosts: list[DnsHost] = Field(default_factory=list)
+    is_active: bool = True
+    dhcp_start: str = ""
+    dhcp_end: str = ""
+    ipv6_cidr: str = ""
+    forward_device: str = ""
+    vlan: int | None = None
+    mtu: int | None = None
 
 
 class Subnet(Thing):

@@ -138,13 +138,19 @@ class Storage(Core):
     def create_pool(
         self, name: str, poolpath: str, pooltype: str = "dir", user: str = "qemu", thinpool: str | None = None
     ) -> Result | None:
-        """`pooltype`: dir, lvm (or logical), zfs. An owner other than the default cannot be honoured."""
+        """`pooltype`: dir, lvm (or logical), zfs; for the latter two `poolpath` is the group's or pool's own name or
+        device. An owner other than the default cannot be honoured."""
         if user != "qemu":
             raise NotSupported("The owner of a pool's folder cannot be chosen.", field="user")
         pools = self.facet(self.driver.pools, "storage pools")
         type_ = {"lvm": "logical"}.get(pooltype, pooltype)
-        source = {"thinpool": thinpool} if thinpool else {}
-        pools.create(spec_of(PoolSpec, name=name, type=type_, path=poolpath, source=source))
+        if thinpool:
+            raise NotSupported("Volumes in a thin pool of LVM cannot be made.", field="thinpool")
+        if type_ in {"logical", "zfs"}:
+            source = {"name": poolpath.removeprefix("/dev/").strip("/")}
+            pools.create(spec_of(PoolSpec, name=name, type=type_, source=source))
+            return None
+        pools.create(spec_of(PoolSpec, name=name, type=type_, path=poolpath))
         return None
 
     @changes

@@ -71,6 +71,33 @@ class KvmPools(Part, Pools):
             _drop(pool)
             self._forget()
 
+    def update(self, external_id: str, *, active: bool | None = None, autostart: bool | None = None) -> PoolRecord:
+        """Switch on or off, now or with the host. What a running VM has open must not be taken from under it."""
+        with vendor_calls():
+            pool = self.any_pool(external_id)
+            if autostart is not None:
+                pool.setAutostart(int(autostart))
+            if active is True and not pool.isActive():
+                pool.create(0)
+            elif active is False and pool.isActive():
+                self._refuse_while_running(pool)
+                pool.destroy()
+            self._forget()
+            return _record(pool)
+
+    def refresh(self, external_id: str) -> PoolRecord:
+        with vendor_calls():
+            pool = self.pool(external_id)
+            pool.refresh(0)
+            return _record(pool)
+
+    def _refuse_while_running(self, pool: Any) -> None:
+        name, paths = pool.name(), {volume.path() for volume in storage.volumes_of(pool)}
+        for vm, known in Inventory.of(self.connection).everything():
+            for drive in known.machine.drives:
+                if vm.is_active and (drive.pool == name or paths & {drive.source, *drive.backing}):
+                    raise Conflict(f"The running VM “{known.machine.name}” has disks in it; stop it first.")
+
     def _refuse_when_used(self, volumes: Sequence[Any]) -> None:
         paths = [volume.path() for volume in volumes]
         users = Inventory.of(self.connection).users_of(*paths)
@@ -93,6 +120,7 @@ def _record(pool: Any) -> PoolRecord:
         type=seen.type,
         path=seen.path,
         is_active=bool(pool.isActive()),
+        autostart=bool(pool.autostart()),
         capacity_gib=seen.capacity / storage.GIB,
         allocation_gib=seen.allocation / storage.GIB,
         available_gib=seen.available / storage.GIB,

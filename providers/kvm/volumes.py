@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from providers.base import QUIET, Conflict, InvalidRequest, Progress, VolumeRecord, Volumes, VolumeSpec
+from providers.base import QUIET, Conflict, InvalidRequest, NotSupported, Progress, VolumeRecord, Volumes, VolumeSpec
 from providers.kvm import storage
 from providers.kvm.design import check_name
 from providers.kvm.errors import vendor_calls
@@ -70,6 +70,31 @@ class KvmVolumes(Part, Volumes):
                 raise Conflict("Other volumes build on it, so it must stay as it is.")
             grow_anywhere(self.connection, volume, seen, capacity)
             return self._record(volume)
+
+    def clone(self, external_id: str, name: str, *, pool: str = "", progress: Progress = QUIET) -> VolumeRecord:
+        raise NotSupported("Volumes cannot be copied here yet.")
+
+    def upload(
+        self,
+        external_id: str,
+        read: Callable[[int], bytes],
+        *,
+        offset: int = 0,
+        length: int,
+        progress: Progress = QUIET,
+    ) -> VolumeRecord:
+        raise NotSupported("Volumes cannot be written here yet.")
+
+    def download(
+        self,
+        external_id: str,
+        write: Callable[[bytes], None],
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        progress: Progress = QUIET,
+    ) -> int:
+        raise NotSupported("Volumes cannot be read here yet.")
 
     def delete(self, external_id: str) -> None:
         with vendor_calls():

@@ -177,9 +177,12 @@ def test_equal_names_in_two_pools_are_told_apart(k: Kbase) -> None:
 
 
 def test_pools_are_made_and_deleted(k: Kbase) -> None:
-    done(k.create_pool("slow", "/srv/slow", pooltype="lvm"))
+    done(k.create_pool("folder", "/srv/folder"))
+    assert k.get_pool_path("folder") == "/srv/folder"
+    done(k.delete_pool("folder"))
+    done(k.create_pool("slow", "vg_slow", pooltype="lvm"))
     assert "slow" in k.list_pools()
-    assert k.get_pool_path("slow") == "/srv/slow"
+    assert k.get_pool_path("slow") == "/dev/vg_slow"
     assert k.get_pool_path("nothing") is None
     done(k.create_disk("inside", 1, pool="slow"))
     refused(k.delete_pool("slow"), "not empty")

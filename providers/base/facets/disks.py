@@ -12,11 +12,17 @@ from providers.base.specs import DiskSpec
 class Disks(ABC):
     @abstractmethod
     def attach(self, external_id: str, disk: DiskSpec, progress: Progress = QUIET) -> VmRecord:
-        """Make a disk (or take `disk.volume`) and plug it in. A failed attach leaves no volume behind."""
+        """Make a disk (or take `disk.volume`) and plug it in. A failed attach leaves no volume behind.
+
+        Raises Conflict for a volume that another VM has, unless both share it (`disk.shareable`).
+        """
 
     @abstractmethod
     def detach(self, external_id: str, disk_id: str, *, delete: bool = False) -> VmRecord:
-        """Unplug; `delete` removes the volume too unless something else uses it (Conflict)."""
+        """Unplug; `delete` removes the volume too unless something else uses it (Conflict, and it stays plugged in).
+
+        Raises Conflict when the guest of a running VM does not let go of it; the disk is then still there.
+        """
 
     @abstractmethod
     def grow(self, external_id: str, disk_id: str, size_gib: int) -> VmRecord:
@@ -24,4 +30,4 @@ class Disks(ABC):
 
     @abstractmethod
     def set_iso(self, external_id: str, image: str | None) -> VmRecord:
-        """Insert an ISO image into the drive, or eject with None."""
+        """Insert an ISO image into the drive, or eject with None. Raises Conflict when the guest holds the medium."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from providers.base.progress import QUIET, Progress
 from providers.base.records import VolumeRecord
@@ -24,6 +24,42 @@ class Volumes(ABC):
     @abstractmethod
     def grow(self, external_id: str, size_gib: int) -> VolumeRecord:
         """Raises InvalidRequest when the new size is smaller."""
+
+    @abstractmethod
+    def clone(self, external_id: str, name: str, *, pool: str = "", progress: Progress = QUIET) -> VolumeRecord:
+        """A full copy that stands alone, in the same pool unless another is named. Raises Conflict while a running VM
+        writes to it, AlreadyExists for a name that is taken."""
+
+    @abstractmethod
+    def upload(
+        self,
+        external_id: str,
+        read: Callable[[int], bytes],
+        *,
+        offset: int = 0,
+        length: int,
+        progress: Progress = QUIET,
+    ) -> VolumeRecord:
+        """Write `length` bytes from `offset` on, taken from `read(most)`, which may give less and ends with b"".
+
+        Bytes are those of the volume as it is stored: a qcow2 volume takes a qcow2 file. Raises Conflict while
+        something uses the volume, InvalidRequest for what does not fit and for bytes that end early.
+        """
+
+    @abstractmethod
+    def download(
+        self,
+        external_id: str,
+        write: Callable[[bytes], None],
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        progress: Progress = QUIET,
+    ) -> int:
+        """Hand the stored bytes from `offset` on to `write`, to the end or `length` of them; returns how many.
+
+        Raises Conflict while a running VM writes to the volume.
+        """
 
     @abstractmethod
     def delete(self, external_id: str) -> None:

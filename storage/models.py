@@ -1,36 +1,81 @@
-"""What we know of a provider's pools and images; volumes of machines are read with their machines."""
+"""What we know of a provider's pools, volumes and images."""
 
 from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 
+from kvweb.accounts.models import Project
 from providers.models import Provider
+from providers.resources import Resource
 
 
-class Pool(models.Model):
-    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="pools")
-    external_id = models.CharField(max_length=255)
-    name = models.CharField(max_length=255)
+class Pool(Resource):
+    """Where volumes and images of a provider lie; administrators manage them, machines of all projects use them."""
+
+    sort = "pool"
+
     type = models.CharField(max_length=40, blank=True)
+    path = models.CharField(max_length=500, blank=True)
     is_active = models.BooleanField(default=True)
+    autostart = models.BooleanField(null=True)
     capacity_gib = models.FloatField(default=0)
     allocation_gib = models.FloatField(default=0)
     available_gib = models.FloatField(default=0)
-    missing_since = models.DateTimeField(null=True, blank=True)
+    #: When its volumes were last read; they are many, so they are read when somebody looks, and seldom otherwise.
+    volumes_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["provider", "external_id"], name="one_pool_per_external_id")]
-
-    def __str__(self) -> str:
-        return self.name
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="one_pool_per_external_id",
+            )
+        ]
 
     @property
     def used_percent(self) -> int:
         return round(100 * self.allocation_gib / self.capacity_gib) if self.capacity_gib else 0
+
+
+class Volume(Resource):
+    """A disk that exists whether or not a machine has it. Images are kept apart, on pages of their own."""
+
+    sort = "volume"
+
+    #: Whose it is; None for one that was found and belongs to nobody yet, which only administrators see.
+    project = models.ForeignKey(Project, on_delete=models.SET_NULL, null=True, blank=True, related_name="volumes")
+    pool = models.ForeignKey(Pool, on_delete=models.SET_NULL, null=True, blank=True, related_name="volumes")
+    format = models.CharField(max_length=20, blank=True)
+    size_gib = models.FloatField(default=0)
+    allocation_gib = models.FloatField(default=0)
+    path = models.CharField(max_length=500, blank=True)
+    #: Path or id of the volume or image that it overlays.
+    backing = models.CharField(max_length=500, blank=True)
+    #: external_ids of the machines that have it as a disk, as told when it was last read.
+    used_by = models.JSONField(default=list, blank=True)
+    is_used = models.BooleanField(default=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="one_volume_per_external_id",
+            )
+        ]
+        indexes = [models.Index(fields=["project", "name"], name="volume_by_project")]
+
+    @property
+    def is_overlay(self) -> bool:
+        return bool(self.backing)
 
 
 class Image(models.Model):

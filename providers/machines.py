@@ -1,0 +1,62 @@
+"""Which machines use a pool, a volume or a network. The machines' app stands above and says it through this door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kvweb.accounts.access import Person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What storage and networks need to know of a machine: a name to show, a page to lead to, its cards and disks."""
+
+    provider_id: int
+    external_id: str
+    name: str
+    address: str
+    """Of its page."""
+    project_id: int | None
+    """None while it belongs to nobody."""
+    is_visible: bool
+    """Whether the person who asked may see it."""
+    nics: list[dict[str, Any]] = field(default_factory=list)
+    disks: list[dict[str, Any]] = field(default_factory=list)
+
+
+#: (person, ids of providers, external ids or None for all) → machines. Without a person nothing is visible.
+Finder = Callable[[Person | None, Collection[int], Collection[str] | None], Iterable[Machine]]
+
+#: The app of machines puts its finder here when it loads.
+finders: list[Finder] = []
+
+
+def machines_at(
+    providers: Collection[int], *, person: Person | None = None, external_ids: Collection[str] | None = None
+) -> list[Machine]:
+    """Machines of these providers, or those of them that are named; one query for each finder."""
+    if not providers or (external_ids is not None and not external_ids):
+        return []
+    return [machine for find in finders for machine in find(person, providers, external_ids)]
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Who uses a thing, as one person may know it: machines of their projects by name, the others by number."""
+
+    named: list[Machine] = field(default_factory=list)
+    others: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.named) + self.others
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+
+def users_of(machines: Iterable[Machine]) -> Users:
+    listed = sorted(machines, key=lambda machine: machine.name)
+    return Users([one for one in listed if one.is_visible], sum(not one.is_visible for one in listed))

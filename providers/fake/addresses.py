@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
-from providers.base import AlreadyExists, InvalidRequest, NicSpec, OutOfCapacity
+from providers.base import AlreadyExists, Conflict, InvalidRequest, NicSpec, OutOfCapacity
+from providers.fake.cards import check_card
+from providers.fake.records import span_of
 from providers.fake.state import Network, Nic, Subnet
 from providers.fake.store import Transaction
-
-#: The first addresses of a range are left to routers and servers, as in many real networks.
-FIRST_LEASE = 10
 
 
 def checked_range(cidr: str, field: str = "cidr") -> IPv4Network | IPv6Network:
@@ -37,16 +36,20 @@ def next_mac(tx: Transaction) -> str:
 
 
 def lease(network: Network, mac: str) -> str:
-    """The lowest free address of the network's range, noted as the card's; empty without range or DHCP."""
-    if not network.cidr or not network.dhcp:
+    """The address kept for the card, or the lowest free one, noted as the card's; empty without range or DHCP."""
+    first, last = span_of(network)
+    if not first:
         return ""
     if mac in network.leases:
         return network.leases[mac]
-    taken = set(network.leases.values())
-    addresses = ip_network(network.cidr)
-    last = min(addresses.num_addresses - 1, 1 << 20)
-    for offset in range(min(FIRST_LEASE, last), last):
-        address = str(addresses[offset])
+    kept = {each.mac: each.address for each in network.kept}
+    if mac in kept:
+        network.leases[mac] = kept[mac]
+        return kept[mac]
+    taken = {*network.leases.values(), *kept.values()}
+    start = ip_address(first)
+    for offset in range(int(ip_address(last)) - int(start) + 1):
+        address = str(start + offset)
         if address not in taken:
             network.leases[mac] = address
             return address
@@ -56,6 +59,9 @@ def lease(network: Network, mac: str) -> str:
 def plug(tx: Transaction, spec: NicSpec, taken: set[str]) -> Nic:
     """A new card on a network, with a name that is not among the taken ones; the lease is stored with the network."""
     network = tx.get(Network, spec.network)
+    if not network.is_active:
+        raise Conflict(f"The network “{network.name}” is switched off.", field="network")
+    check_card(model=spec.model, filter_=spec.filter)
     mac = spec.mac.lower() or next_mac(tx)
     index = next(number for number in range(1000) if f"eth{number}" not in taken)
     fixed = ""
@@ -78,6 +84,9 @@ def plug(tx: Transaction, spec: NicSpec, taken: set[str]) -> Nic:
         model=spec.model or "virtio",
         address=address,
         is_fixed=bool(fixed),
+        filter=spec.filter,
+        isolated=spec.isolated,
+        vlan=spec.vlan,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from providers.base import Nics, NicSpec, NotFound, VmRecord
+from providers.base import AlreadyExists, Conflict, NicChange, Nics, NicSpec, NotFound, VmRecord
 from providers.fake.addresses import lease, plug, unplug
+from providers.fake.cards import check_card
 from providers.fake.cloud import Part
+from providers.fake.records import vm_record
 from providers.fake.state import Network, Nic, Vm
+from providers.fake.store import Transaction
 from providers.fake.vms import saved, vm_of
 
 
@@ -20,6 +23,11 @@ class FakeNics(Part, Nics):
     def add(self, external_id: str, nic: NicSpec) -> VmRecord:
         with self.cloud.writing("nics.add", vm=external_id) as tx:
             vm = vm_of(tx, external_id)
+            mac = nic.mac.lower()
+            if any((old.mac, old.network) == (mac, nic.network) for old in vm.nics):
+                return vm_record(tx, vm, self.cloud.config.lease_s)
+            if mac:
+                _refuse_taken(tx, mac)
             vm.nics.append(plug(tx, nic, {taken.id for taken in vm.nics}))
             return saved(self.cloud, tx, vm, "card added")
 
@@ -31,15 +39,32 @@ class FakeNics(Part, Nics):
             unplug(tx, nic)
             return saved(self.cloud, tx, vm, "card removed")
 
-    def change_network(self, external_id: str, nic_id: str, network: str) -> VmRecord:
-        """The card keeps its MAC and gets an address of the other network."""
-        with self.cloud.writing("nics.change_network", vm=external_id) as tx:
+    def update(self, external_id: str, nic_id: str, change: NicChange) -> VmRecord:
+        """All at once. In another network the card gets an address of that one."""
+        with self.cloud.writing("nics.update", vm=external_id) as tx:
             vm = vm_of(tx, external_id)
             nic = nic_of(vm, nic_id)
-            other = tx.get(Network, network)
-            if other.id != nic.network:
-                unplug(tx, nic)
-                nic.network, nic.is_fixed = other.id, False
-                nic.address = lease(other, nic.mac)
-                tx.put(other)
-            return saved(self.cloud, tx, vm, "card moved")
+            check_card(model=change.model, filter_=change.filter)
+            if change.network is not None and change.network != nic.network:
+                _move(tx, nic, tx.get(Network, change.network))
+            nic.model = change.model or nic.model
+            nic.filter = nic.filter if change.filter is None else change.filter
+            nic.isolated = nic.isolated if change.isolated is None else change.isolated
+            nic.vlan = nic.vlan if change.vlan is None else change.vlan or None
+            nic.is_linked = nic.is_linked if change.is_linked is None else change.is_linked
+            return saved(self.cloud, tx, vm, "card changed")
+
+
+def _move(tx: Transaction, nic: Nic, other: Network) -> None:
+    if not other.is_active:
+        raise Conflict(f"The network “{other.name}” is switched off.", field="network")
+    unplug(tx, nic)
+    nic.network, nic.is_fixed = other.id, False
+    nic.address = lease(other, nic.mac)
+    tx.put(other)
+
+
+def _refuse_taken(tx: Transaction, mac: str) -> None:
+    for vm in tx.all(Vm):
+        if any(nic.mac == mac for nic in vm.nics):
+            raise AlreadyExists(f"“{vm.name}” has a card with this MAC already.", field="mac")

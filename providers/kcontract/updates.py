@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.base import NotFound, NotSupported, Reshape
+from providers.base import NicChange, NotFound, NotSupported, Reshape
 from providers.kcontract.core import Core, Result, called, changes, whole_number
 
 
@@ -68,7 +68,7 @@ class Updates(Core):
         number, cards = whole_number(index, "index"), vm.nics or ()
         if not 0 <= number < len(cards):
             raise NotFound(f"“{name}” has no card number {number}.")
-        nics.change_network(vm.external_id, cards[number].external_id, self.network_id(network))
+        nics.update(vm.external_id, cards[number].external_id, NicChange(network=self.network_id(network)))
         return None
 
     def _reshape(self) -> Reshape:

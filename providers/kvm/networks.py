@@ -10,12 +10,16 @@ from providers.base import (
     AlreadyExists,
     Conflict,
     InvalidRequest,
+    LeaseRecord,
     NetworkMode,
     NetworkRecord,
     Networks,
     NetworkSpec,
     NotFound,
+    NotSupported,
+    StaticLease,
 )
+from providers.kvm import leases
 from providers.kvm.design import BRIDGE_PREFIX, check_name
 from providers.kvm.errors import has_code, still_there, vendor_calls
 from providers.kvm.inventory import Inventory
@@ -121,6 +125,29 @@ class KvmNetworks(Part, Networks):
                 network.destroy()
             if network.isPersistent():
                 network.undefine()
+
+    def set_active(self, external_id: str, active: bool) -> NetworkRecord:
+        with vendor_calls():
+            network = self._network(external_id)
+            if active and not network.isActive():
+                self._start(network)
+            elif not active and network.isActive():
+                running = [name for name, is_active in self._users(external_id) if is_active]
+                if running:
+                    raise Conflict(f"“{running[0]}” is running in this network.", ", ".join(running))
+                network.destroy()
+            return self._record(network)
+
+    def leases(self, external_id: str) -> Sequence[LeaseRecord]:
+        with vendor_calls():
+            network = self._network(external_id)
+            return leases.of_network(network)
+
+    def reserve(self, external_id: str, lease: StaticLease) -> NetworkRecord:
+        raise NotSupported
+
+    def release(self, external_id: str, mac: str) -> NetworkRecord:
+        raise NotSupported
 
     # -- parts ------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import InvalidRequest, NicRecord, NicSpec, NotFound, VmRecord
+from providers.base import InvalidRequest, NicChange, NicRecord, NicSpec, NotFound, VmRecord
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
@@ -57,8 +57,9 @@ def a_card_or_network_that_is_not_there_is_not_found(lab: Lab) -> None:
 def a_card_moves_to_another_network(lab: Lab) -> None:
     vm, nics = lab.vm(nics=(NicSpec(network=lab.harness.network),)), present(lab.driver.nics)
     nic = only(lab.driver.machines.get(vm.external_id).nics or ())
-    moved = only(nics.change_network(vm.external_id, nic.external_id, lab.harness.other_network).nics or ())
+    other = NicChange(network=lab.harness.other_network)
+    moved = only(nics.update(vm.external_id, nic.external_id, other).nics or ())
     assert (moved.network, moved.mac) == (lab.harness.other_network, nic.mac)
     assert only(lab.driver.machines.get(vm.external_id).nics or ()).network == lab.harness.other_network
     with refused(NotFound):
-        nics.change_network(vm.external_id, "no-such-card", lab.harness.network)
+        nics.update(vm.external_id, "no-such-card", other)

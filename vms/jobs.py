@@ -36,11 +36,37 @@ def note_problem(job: Job) -> None:
     if job.state == JobState.CANCELLED:
         return
     vm = vm_of(job)
-    vm.problem, vm.problem_job = f"{job.title.split(' “')[0]} failed: {job.reason}"[:500], job.uuid
+    what = job.title.split(" “")[0].removesuffix(" of")
+    vm.problem, vm.problem_job = f"{what} failed: {job.reason}"[:500], job.uuid
     vm.save(update_fields=["problem", "problem_job"])
 
 
-def _clear_problem(vm: VirtualMachine) -> None:
+#: Ends after which nobody knows how far the provider got.
+UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
+
+
+def after_failed_change(job: Job) -> None:
+    """The row says why; when nobody knows how far it got, the machine is read anew so that the row says what is."""
+    note_problem(job)
+    if job.code in UNCERTAIN or job.state == JobState.CANCELLED:
+        vm = vm_of(job)
+        transaction.on_commit(lambda: read_later(vm))
+
+
+def read_later(vm: VirtualMachine) -> None:
+    jobs.start(
+        "vm.refresh",
+        title=f"Read “{vm.name}”",
+        subject=vm.subject,
+        subject_name=vm.name,
+        doing="Reading",
+        queue=vm.provider.queue,
+        project_id=vm.project_id,
+        is_background=True,
+    )
+
+
+def clear_problem(vm: VirtualMachine) -> None:
     if vm.problem:
         VirtualMachine.objects.filter(pk=vm.pk).update(problem="", problem_job=None)
 
@@ -85,7 +111,7 @@ def create(job: Job, reporter: Reporter) -> dict[str, Any]:
     with open_driver(vm.provider) as driver:
         record = driver.machines.create(spec, DriverProgress(reporter))
     inventory.apply(vm.provider, [record])
-    _clear_problem(vm)
+    clear_problem(vm)
     Job.objects.filter(pk=job.pk).update(params={})
     return {"external_id": record.external_id}
 
@@ -116,7 +142,7 @@ def _power(driver: Driver) -> Power:
     return driver.power
 
 
-def _operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dict[str, Any]:
+def operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dict[str, Any]:
     """Do one thing with one machine and apply the record that comes back."""
     vm = vm_of(job)
     with open_driver(vm.provider) as driver:
@@ -126,19 +152,19 @@ def _operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> di
             inventory.forget(vm.provider, vm.external_id)
             raise
     inventory.apply(vm.provider, [record])
-    _clear_problem(vm)
+    clear_problem(vm)
     return {"power": record.power.value}
 
 
 @handler("vm.start", retries=1, on_failure=note_problem)
 def start(job: Job, reporter: Reporter) -> dict[str, Any]:
-    return _operate(job, lambda driver, vm: _power(driver).start(vm.external_id, DriverProgress(reporter)))
+    return operate(job, lambda driver, vm: _power(driver).start(vm.external_id, DriverProgress(reporter)))
 
 
 @handler("vm.stop", retries=1, on_failure=note_problem)
 def stop(job: Job, reporter: Reporter) -> dict[str, Any]:
     force = bool(job.params.get("force"))
-    return _operate(
+    return operate(
         job,
         lambda driver, vm: _power(driver).stop(vm.external_id, force=force, progress=DriverProgress(reporter)),
     )
@@ -147,7 +173,7 @@ def stop(job: Job, reporter: Reporter) -> dict[str, Any]:
 @handler("vm.restart", on_failure=note_problem)
 def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
     force = bool(job.params.get("force"))
-    return _operate(
+    return operate(
         job,
         lambda driver, vm: _power(driver).restart(vm.external_id, force=force, progress=DriverProgress(reporter)),
     )
@@ -156,19 +182,28 @@ def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
 @handler("vm.pause", on_failure=note_problem)
 def pause(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
-    return _operate(job, lambda driver, vm: _power(driver).pause(vm.external_id))
+    return operate(job, lambda driver, vm: _power(driver).pause(vm.external_id))
 
 
 @handler("vm.resume", on_failure=note_problem)
 def resume(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
-    return _operate(job, lambda driver, vm: _power(driver).resume(vm.external_id))
+    return operate(job, lambda driver, vm: _power(driver).resume(vm.external_id))
 
 
 @handler("vm.refresh", retries=1)
 def refresh(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """What was asked for and failed stays noted: reading is not its success."""
     del reporter
-    return _operate(job, lambda driver, vm: driver.machines.get(vm.external_id))
+    vm = vm_of(job)
+    with open_driver(vm.provider) as driver:
+        try:
+            record = driver.machines.get(vm.external_id)
+        except NotFound:
+            inventory.forget(vm.provider, vm.external_id)
+            raise
+    inventory.apply(vm.provider, [record])
+    return {"power": record.power.value}
 
 
 # -- delete ------------------------------------------------------------------------------------------------------------

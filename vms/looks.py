@@ -80,7 +80,7 @@ class Button:
 
 
 def action_address(uuid: UUID | str, action: VmAction) -> str:
-    return f"/vms/{uuid}/{'do' if action.confirm == 'none' else 'ask'}/{action.name}"
+    return f"/vms/{uuid}/{'ask' if action.asks else 'do'}/{action.name}"
 
 
 def _button(vm: VirtualMachine, action: VmAction, reason: str = "") -> Button:
@@ -90,7 +90,7 @@ def _button(vm: VirtualMachine, action: VmAction, reason: str = "") -> Button:
         icon=action.icon,
         doing=action.doing,
         address=action_address(vm.uuid, action),
-        asks=action.confirm != "none",
+        asks=action.asks,
         is_destructive=action.is_destructive,
         reason=reason,
     )

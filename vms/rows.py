@@ -41,7 +41,7 @@ def _power(vm: VirtualMachine, user: Person, name: str) -> str:
         return ""
     address, label = action_address(vm.uuid, action), escape(action.label)
     said = f'title="{label}" aria-label="{label} {name}"'
-    if action.confirm == "none":
+    if not action.asks:
         doing = escape(action.doing)
         return (
             f'<button class="btn quick" form="act" formaction="{address}" data-doing="{doing}" {said}>'

@@ -82,10 +82,20 @@ def create(
     return vm, job
 
 
-def _start_job(
-    vm: VirtualMachine, kind: str, *, verb: str, doing: str, user: User | None, params: dict[str, Any] | None = None
+def start_job(
+    vm: VirtualMachine,
+    kind: str,
+    *,
+    verb: str,
+    doing: str,
+    user: User | None,
+    params: dict[str, Any] | None = None,
+    is_background: bool = False,
 ) -> Job:
-    """One transaction: the audit entry and the job; a second press while one is active returns that one."""
+    """One transaction: the audit entry and the job; a second press while one is active returns that one.
+
+    `verb` begins the job's title, before the machine's name: "Start", "Grow disk vda of".
+    """
     with transaction.atomic():
         job = jobs.start(
             kind,
@@ -97,48 +107,49 @@ def _start_job(
             project_id=vm.project_id,
             user=user,
             params=params,
+            is_background=is_background,
         )
         record(kind, subject=vm.subject, subject_name=vm.name, project_id=vm.project_id, details=params)
     return job
 
 
 def start(vm: VirtualMachine, *, user: User | None = None) -> Job:
-    return _start_job(vm, "vm.start", verb="Start", doing="Starting", user=user)
+    return start_job(vm, "vm.start", verb="Start", doing="Starting", user=user)
 
 
 def stop(vm: VirtualMachine, *, user: User | None = None) -> Job:
     """Ask the guest to shut down; after a minute pull the plug."""
-    return _start_job(vm, "vm.stop", verb="Stop", doing="Stopping", user=user, params={"force": False})
+    return start_job(vm, "vm.stop", verb="Stop", doing="Stopping", user=user, params={"force": False})
 
 
 def force_stop(vm: VirtualMachine, *, user: User | None = None) -> Job:
-    return _start_job(vm, "vm.stop", verb="Force off", doing="Stopping", user=user, params={"force": True})
+    return start_job(vm, "vm.stop", verb="Force off", doing="Stopping", user=user, params={"force": True})
 
 
 def restart(vm: VirtualMachine, *, user: User | None = None) -> Job:
-    return _start_job(vm, "vm.restart", verb="Restart", doing="Restarting", user=user, params={"force": False})
+    return start_job(vm, "vm.restart", verb="Restart", doing="Restarting", user=user, params={"force": False})
 
 
 def reset(vm: VirtualMachine, *, user: User | None = None) -> Job:
-    return _start_job(vm, "vm.restart", verb="Reset", doing="Resetting", user=user, params={"force": True})
+    return start_job(vm, "vm.restart", verb="Reset", doing="Resetting", user=user, params={"force": True})
 
 
 def pause(vm: VirtualMachine, *, user: User | None = None) -> Job:
-    return _start_job(vm, "vm.pause", verb="Pause", doing="Pausing", user=user)
+    return start_job(vm, "vm.pause", verb="Pause", doing="Pausing", user=user)
 
 
 def resume(vm: VirtualMachine, *, user: User | None = None) -> Job:
-    return _start_job(vm, "vm.resume", verb="Resume", doing="Resuming", user=user)
+    return start_job(vm, "vm.resume", verb="Resume", doing="Resuming", user=user)
 
 
 def refresh(vm: VirtualMachine, *, user: User | None = None) -> Job:
     """Read the machine anew from its provider, in full."""
-    return _start_job(vm, "vm.refresh", verb="Read", doing="Reading", user=user)
+    return start_job(vm, "vm.refresh", verb="Read", doing="Reading", user=user)
 
 
 def delete(vm: VirtualMachine, *, user: User | None = None, with_snapshots: bool = True) -> Job:
     """Delete the machine and its own disks."""
-    return _start_job(
+    return start_job(
         vm, "vm.delete", verb="Delete", doing="Deleting", user=user, params={"with_snapshots": with_snapshots}
     )
 

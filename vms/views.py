@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from kvweb.accounts.access import allowed, allowed_somewhere, roles_of, within
-from kvweb.accounts.actions import ActionRefused
+from kvweb.accounts.actions import ActionForm, ActionRefused
 from kvweb.accounts.models import Project, User
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
@@ -185,16 +185,44 @@ def _action(name: str) -> VmAction:
 def ask(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
     """The question before an action: in a dialog, or as a page of its own where there are no scripts."""
     vm, chosen = _found(request, uuid), _action(action)
-    check = chosen.check(vm, user_of(request))
+    return _question(request, vm, chosen, _form(request, vm, chosen))
+
+
+def _form(request: HttpRequest, vm: VirtualMachine, action: VmAction) -> ActionForm | None:
+    """The action's form: filled in by the link's parameters, or by what was sent."""
+    if action.form is None:
+        return None
+    user = user_of(request)
+    if request.method == "POST":
+        return action.form(vm, user, request.POST)
+    return action.form(vm, user, typed=request.GET.dict())
+
+
+def _question(
+    request: HttpRequest, vm: VirtualMachine, action: VmAction, form: ActionForm | None, status: int = 200
+) -> HttpResponse:
+    check = action.check(vm, user_of(request))
+    reason = "You may not do this here." if check.is_hidden else check.reason
     context = {
         "vm": vm,
-        "action": chosen,
-        "question": chosen.question.format(name=vm.name),
-        "address": reverse("vms:do", args=[vm.uuid, chosen.name]),
-        "reason": "You may not do this here." if check.is_hidden else check.reason,
+        "action": action,
+        "form": form,
+        "title": (form.title if form else "") or f"{action.label} “{vm.name}”{'' if form else '?'}",
+        "question": (form.question if form else "") or action.question.format(name=vm.name),
+        "address": reverse("vms:do", args=[vm.uuid, action.name]),
+        "back": _back(vm, action),
+        "reason": reason or (form.reason if form else ""),
         "is_dialog": is_htmx(request),
     }
-    return render(request, "vms/_ask.html" if is_htmx(request) else "vms/ask.html", context)
+    template = "vms/_ask.html" if is_htmx(request) else "vms/ask.html"
+    return render(request, template, context, status=status)
+
+
+def _back(vm: VirtualMachine, action: VmAction) -> str:
+    """The page that offers the action: the machine's first, or the tab that it belongs to."""
+    if action.place in tabs.TABS:
+        return reverse(f"vms:{action.place}", args=[vm.uuid])
+    return reverse("vms:detail", args=[vm.uuid])
 
 
 def _is_confirmed(request: HttpRequest, action: VmAction, vm: VirtualMachine) -> bool:
@@ -227,11 +255,18 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
             toast(response, f"Nothing was done: type “{vm.name}” exactly to confirm.", "warning")
             return response
         return redirect("vms:ask", uuid=vm.uuid, action=chosen.name)
+    form = _form(request, vm, chosen)
+    if form is not None and chosen.check(vm, user_of(request)).is_allowed and not form.is_valid():
+        return _question(request, vm, chosen, form, status=422)
     try:
-        outcome = chosen.perform(vm, user_of(request))
+        # A form that was not asked belongs to an action that refuses anyway.
+        options = form.cleaned_data if form is not None and form.is_bound and hasattr(form, "cleaned_data") else {}
+        outcome = chosen.perform(vm, user_of(request), **options)
     except ActionRefused as refusal:
         return _refused(request, vm, refusal)
     job = jobs.wait(outcome) if isinstance(outcome, Job) else None
+    if form is not None and chosen.confirm == "none":
+        return _after_form(request, vm, chosen, form, job)
     if not is_htmx(request):
         _tell(request, vm, chosen, job)
         is_there = visible_to(user_of(request)).filter(uuid=uuid).exists()
@@ -244,12 +279,32 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
     return response
 
 
+def _after_form(
+    request: HttpRequest, vm: VirtualMachine, action: VmAction, form: ActionForm, job: Job | None
+) -> HttpResponse:
+    """What failed at once stands beside its field; otherwise the dialog goes and the page shows the rest."""
+    if job is not None and job.has_failed:
+        form.refuse(job.field, job.reason)
+        return _question(request, vm, action, form, status=422)
+    if not is_htmx(request):
+        _tell(request, vm, action, job)
+        is_there = visible_to(user_of(request)).filter(uuid=vm.uuid).exists()
+        return redirect(_back(vm, action)) if is_there else redirect("vms:list")
+    response = HttpResponse(status=204)
+    trigger(response, done={"subject": vm.subject}, rows={"ids": [str(vm.uuid)]})
+    if job is None or not job.is_active:
+        toast(response, action.done or f"{action.label} “{vm.name}”: done.")
+    else:
+        toast(response, f"{job.title}: the page shows how far it is.", "info")
+    return response
+
+
 def _tell(request: HttpRequest, vm: VirtualMachine, action: VmAction, job: Job | None) -> None:
     if job is None or not job.is_active:
         if job is not None and job.has_failed:
             messages.error(request, f"{action.label} “{vm.name}”: {job.reason}")
         else:
-            messages.success(request, f"{action.label} “{vm.name}”: done.")
+            messages.success(request, action.done or f"{action.label} “{vm.name}”: done.")
     else:
         messages.info(request, f"{action.doing} “{vm.name}”.")
 

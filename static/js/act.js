@@ -1,7 +1,9 @@
 // Buttons that do something to an object: the row or header says at once what is being done, the answer then replaces it.
 //
 // A button belongs to the form #act and has its address as formaction, so it works without scripts too. A dialog's form
-// is marked data-act and names its object by data-for.
+// is marked data-act and names its object by data-for; one with fields that may be refused is action-form.js's.
+import { valuesOf } from "./action-form.js";
+
 const spinner = '<svg class="icon" aria-hidden="true"><use href="#"/></svg>';
 
 function shownFor(element) {
@@ -51,8 +53,7 @@ document.addEventListener("submit", (event) => {
   if (!shown || !window.htmx) return;
   event.preventDefault();
   if (button?.getAttribute("aria-disabled") === "true") return;
-  const values = Object.fromEntries(new FormData(form));
-  delete values.csrfmiddlewaretoken;
+  const values = valuesOf(form);
   const address = button?.getAttribute("formaction") ?? form.getAttribute("action");
   form.closest("dialog")?.close();
   document.dispatchEvent(new CustomEvent("kvweb:acted"));

@@ -5,6 +5,7 @@ import "./ago.js";
 import "./copy.js";
 import "./dialog.js";
 import "./act.js";
+import "./action-form.js";
 import "./menu.js";
 import "./rows.js";
 import "./bulk.js";

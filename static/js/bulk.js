@@ -1,4 +1,6 @@
 // Selecting rows: the bar at the bottom appears with the first one; Shift selects a range.
+import { valuesOf } from "./action-form.js";
+
 const bar = () => document.getElementById("bulk");
 const boxes = () => [...document.querySelectorAll("input[name=vm]")];
 let last = null;
@@ -58,11 +60,12 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const data = new FormData(form, event.submitter);
   form.closest("dialog")?.close();
+  const values = valuesOf(form, event.submitter);
   const which = matching !== null && form.id === "bulk" ? { matching } : { vm: data.getAll("vm") };
   window.htmx.ajax("POST", form.getAttribute("action"), {
     target: "#dialog",
     swap: "innerHTML",
-    values: { action: data.get("action"), ...which, typed: data.get("typed") ?? "", confirmed: data.get("confirmed") ?? "" },
+    values: { ...values, ...which },
   }).catch(() => { /* errors.js has said it */ });
 });
 

@@ -1,4 +1,4 @@
-"""What a KVM provider is configured with, and what one of its VMs may ask for beyond VmSpec."""
+"""What a KVM provider is configured with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from providers.base import Config
 
@@ -105,23 +105,3 @@ class KvmConfig(Config):
         if self.transport != "ssh" or any(name == "no_tty" for name, _ in query):
             return self.uri
         return urlunsplit(parts._replace(query=urlencode([*query, ("no_tty", "1")])))
-
-
-class KvmOptions(BaseModel):
-    """`VmSpec.options` of this kind; every default leaves the choice to the design."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cpu_mode: Literal["", "host-passthrough", "host-model", "maximum", "emulator-default"] = Field(
-        default="", title="CPU", description="Empty: the host's own CPU under KVM, the fullest emulated one otherwise."
-    )
-    machine: Literal["", "q35", "pc"] = Field(
-        default="", title="Machine", description="Empty: q35 where the emulator has it."
-    )
-    disk_bus: Literal["", "virtio", "scsi", "sata"] = Field(default="", title="Disk bus", description="Empty: virtio.")
-    nic_model: Literal["", "virtio", "e1000e", "e1000", "rtl8139"] = Field(
-        default="", title="Card model", description="Empty: virtio."
-    )
-    video: Literal["", "virtio", "vga", "bochs", "qxl", "none"] = Field(
-        default="", title="Screen", description="Empty: virtio where the emulator has it, else vga."
-    )

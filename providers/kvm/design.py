@@ -12,9 +12,9 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
-from providers.base import InvalidRequest, NicSpec, VmSpec
-from providers.kvm.config import KvmOptions
+from providers.base import DiskSpec, InvalidRequest, NicSpec, VmSpec
 from providers.kvm.hostfacts import HostFacts
+from providers.kvm.options import KvmOptions
 from providers.kvm.xml.elements import Card, Drive, Machine, Note, Source
 
 #: Makes a uuid of a portal_uuid that is none; only its constancy matters.
@@ -24,6 +24,7 @@ BRIDGE_PREFIX = "bridge:"
 #: libvirt and QEMU name files after the VM ("…_VARS.fd"), and a file's name has at most 255 bytes.
 NAME_MOST_BYTES = 240
 DISK_BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
+CACHES = frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"})
 NIC_MODELS = frozenset({"virtio", "e1000e", "e1000", "rtl8139"})
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -92,8 +93,7 @@ def check(spec: VmSpec, facts: HostFacts) -> None:
     if spec.firmware == "bios" and not facts.is_x86:
         raise InvalidRequest(f"A machine of {facts.arch} has no BIOS.", field="firmware")
     for index, disk in enumerate(spec.disks):
-        if disk.bus not in {"", *DISK_BUSES}:
-            raise InvalidRequest(f"There is no disk bus “{disk.bus}”.", field=f"disks.{index}.bus")
+        check_disk(disk, f"disks.{index}.")
     for index, nic in enumerate(spec.nics):
         _check_nic(nic, f"nics.{index}")
     for text, field in _texts(spec):
@@ -145,6 +145,27 @@ def card(nic: NicSpec, options: KvmOptions) -> Card:
         bridge=nic.network.removeprefix(BRIDGE_PREFIX) if is_bridge else "",
         mac=nic.mac,
         model=nic.model or options.nic_model or "virtio",
+    )
+
+
+def check_disk(disk: DiskSpec, field: str = "") -> None:
+    """Raise InvalidRequest for a bus or a cache mode that there is not."""
+    if disk.bus not in {"", *DISK_BUSES}:
+        raise InvalidRequest(f"There is no disk bus “{disk.bus}”.", field=f"{field}bus")
+    if disk.cache not in {"", *CACHES}:
+        raise InvalidRequest(f"There is no cache mode “{disk.cache}”.", field=f"{field}cache")
+
+
+def disk_drive(wish: DiskSpec, source: Source, *, target: str, bus: str, boot_order: int | None = None) -> Drive:
+    """The drive that a wished disk becomes."""
+    return Drive(
+        source=source,
+        target=target,
+        bus=bus,
+        boot_order=boot_order,
+        read_only=wish.read_only,
+        shareable=wish.shareable,
+        cache=wish.cache,
     )
 
 
@@ -213,7 +234,7 @@ def _drives(spec: VmSpec, options: KvmOptions, content: Content, machine: str) -
         bus = wish.bus or options.disk_bus or "virtio"
         taken.append(next_target(bus, taken))
         boot = (2 if iso_first else 1) if index == 0 else None
-        yield Drive(source=source, target=taken[-1], bus=bus, boot_order=boot, shareable=wish.shareable)
+        yield disk_drive(wish, source, target=taken[-1], bus=bus, boot_order=boot)
     cd_bus = "ide" if machine == "pc" else "scsi" if machine == "virt" else "sata"
     for medium in (content.iso, content.seed):
         if medium is None:

@@ -19,7 +19,8 @@ from providers.base import (
     ReshapeFeatures,
     VolumeFeatures,
 )
-from providers.kvm.config import KvmConfig, KvmOptions
+from providers.kvm.config import KvmConfig
+from providers.kvm.options import KvmOptions
 
 PLUGIN = Plugin(
     kind="kvm",

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from providers.base import DiskSpec, InvalidRequest, NicSpec, VmSpec
-from providers.kvm.config import KvmOptions
 from providers.kvm.design import (
     Content,
     card,
@@ -19,6 +18,7 @@ from providers.kvm.design import (
     options_of,
 )
 from providers.kvm.hostfacts import HostFacts, choose_virt_type
+from providers.kvm.options import KvmOptions
 from providers.kvm.xml.capabilities import SeenHost
 from providers.kvm.xml.elements import Machine
 from tests.providers.kvm.facts import (

@@ -12,6 +12,7 @@ from kvweb.settings.consoles import *  # noqa: F403
 from kvweb.settings.database import database
 from kvweb.settings.env import kept_secret, number, text, words
 from kvweb.settings.logging import *  # noqa: F403
+from kvweb.settings.metrics import *  # noqa: F403
 from kvweb.settings.security import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
@@ -22,6 +23,7 @@ from providers.base import (
     SnapshotFeatures,
     SnapshotRecord,
     VmRecord,
+    VmSample,
     VmSpec,
 )
 from providers.fake.driver import FakeDriver
@@ -319,6 +321,40 @@ def clones_share_their_cards(driver: FakeDriver) -> None:
     bend(driver.clones, clone=clone)
 
 
+def measures_what_is_off(driver: FakeDriver) -> None:
+    assert driver.metrics is not None
+    honest = driver.metrics.sample
+
+    def sample() -> Sequence[VmSample]:
+        told = {each.external_id: each for each in honest()}
+        now = datetime.now(UTC)
+        return [
+            told.get(vm.external_id, VmSample(external_id=vm.external_id, at=now, vcpus=1))
+            for vm in driver.machines.list()
+        ]
+
+    bend(driver.metrics, sample=sample)
+
+
+def counts_backwards(driver: FakeDriver) -> None:
+    assert driver.metrics is not None
+    honest, left = driver.metrics.sample, iter(range(1000, 0, -1))
+    bend(driver.metrics, sample=lambda: [replace(each, net_rx_bytes=next(left)) for each in honest()])
+
+
+def measures_one_by_one(driver: FakeDriver) -> None:
+    assert driver.metrics is not None
+    honest = driver.metrics.sample
+
+    def sample() -> Sequence[VmSample]:
+        told = honest()
+        for each in told:
+            driver.machines.get(each.external_id)
+        return told
+
+    bend(driver.metrics, sample=sample)
+
+
 def refuses_what_it_probed(driver: FakeDriver) -> None:
     def pause(external_id: str) -> VmRecord:
         raise NotSupported
@@ -355,6 +391,9 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (tells_no_events, "events::a_vm_is_announced_when_it_comes_and_when_it_goes"),
     (never_stops_watching, "events::a_watcher_stops_when_told"),
     (opens_consoles_of_stopped_vms, "consoles::a_stopped_vm_has_no_console"),
+    (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
+    (counts_backwards, "metrics::counters_of_a_vm_only_grow"),
+    (measures_one_by_one, "metrics::measuring_costs_the_same_for_one_vm_and_for_many"),
     (clones_share_their_cards, "clones::a_full_clone_is_a_vm_of_its_own"),
 )
 

@@ -1,4 +1,4 @@
-"""manage.py watch_providers: the process that hears what changes at providers."""
+"""manage.py watch_providers: the process that hears what changes at providers, and measures what their machines use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from kvweb.portal.measure import Meters
 from kvweb.portal.watch import Watcher
 
 
@@ -19,4 +20,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        measuring = threading.Thread(target=Meters().run, args=(stop,), name="measure", daemon=True)
+        measuring.start()
         Watcher().run(stop)
+        measuring.join(timeout=5)

@@ -5,8 +5,11 @@ class VmsConfig(AppConfig):
     name = "vms"
 
     def ready(self) -> None:
+        from providers.machines import finders
         from providers.selectors import project_finders
-        from vms import jobs  # noqa: F401 - registers the handlers
+        from vms import disk_jobs, jobs  # noqa: F401 - register the handlers
         from vms.selectors import projects_at
+        from vms.users_of import machines
 
         project_finders.append(projects_at)
+        finders.append(machines)

@@ -14,8 +14,9 @@ from kvweb.accounts.access import Person, allowed
 from kvweb.ui.badges import Badge, badge_of
 from networking.models import Network
 from providers.base import ConsoleKind, PowerState
-from vms.actions import VmAction, offered
+from vms.actions import offered
 from vms.choices import POWER_LOOK, Presence
+from vms.conditions import VmAction
 from vms.models import VirtualMachine
 
 CONSOLE_LABELS = {ConsoleKind.VNC: "Screen", ConsoleKind.SERIAL: "Serial console"}
@@ -99,6 +100,13 @@ def _button(vm: VirtualMachine, action: VmAction, reason: str = "") -> Button:
 def buttons(vm: VirtualMachine, user: Person) -> list[Button]:
     """All that is offered, greyed ones with their reason."""
     return [_button(vm, action, check.reason) for action, check in offered(vm, user)]
+
+
+def buttons_of(vm: VirtualMachine, user: Person, place: str) -> dict[str, Button]:
+    """What a tab offers, by the action's name with underscores, as templates ask for it."""
+    return {
+        action.name.replace("-", "_"): _button(vm, action, check.reason) for action, check in offered(vm, user, place)
+    }
 
 
 #: Buttons that stand in the open where they apply; the rest is in the menu behind them.

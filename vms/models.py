@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import models
@@ -19,9 +19,11 @@ class ActiveJob(Protocol):
     """What a machine's row needs of its active job."""
 
     uuid: uuid.UUID
+    kind: str
     doing: str
     percent: int
     message: str
+    params: dict[str, Any]
 
 
 class Flavor(models.Model):

@@ -21,8 +21,9 @@ from kvweb.ui.htmx import is_htmx, target, toast, trigger
 from kvweb.ui.words import number_words
 from vms import listing, looks, services, tabs
 from vms import rows as rendered
-from vms.actions import ACTIONS, VmAction
+from vms.actions import ACTIONS
 from vms.choices import Presence
+from vms.conditions import VmAction
 from vms.models import VirtualMachine
 from vms.selectors import STATES, Filters, visible_to, with_jobs
 

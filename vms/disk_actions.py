@@ -1,0 +1,97 @@
+"""What a person can do to a machine's disks: offered in the tab of disks."""
+
+from __future__ import annotations
+
+from vms import disk_forms, disk_services
+from vms.conditions import Answer, VmAction, ready
+from vms.models import VirtualMachine
+
+
+def _when_pluggable(vm: VirtualMachine) -> Answer:
+    answer = ready(vm)
+    if answer is not True:
+        return answer
+    if not vm.is_off and not (vm.can.disks and vm.can.disks.hot_plug):
+        return "Shut it down first: this provider changes disks of machines that are off."
+    return True
+
+
+def _when_inserted(vm: VirtualMachine) -> Answer:
+    answer = ready(vm)
+    if answer is not True:
+        return answer
+    is_in = any(disk.get("device") == "cdrom" and disk.get("volume") for disk in vm.disks or [])
+    return True if is_in else "No image is in its drive."
+
+
+ATTACH_DISK = VmAction(
+    name="attach-disk",
+    label="Attach a disk",
+    doing="Attaching a disk",
+    done="The disk is attached.",
+    icon="plus",
+    verb="vm.change",
+    needs=lambda vm: vm.can.disks is not None,
+    when=_when_pluggable,
+    run=disk_services.attach_disk,
+    form=disk_forms.AttachDiskForm,
+    in_bulk=False,
+    place="disks",
+)
+GROW_DISK = VmAction(
+    name="grow-disk",
+    label="Grow",
+    doing="Growing a disk",
+    done="The disk has grown. The guest may still have to grow its file system.",
+    icon="arrows-maximize",
+    verb="vm.change",
+    needs=lambda vm: vm.can.disks is not None and vm.can.disks.grow,
+    when=ready,
+    run=disk_services.grow_disk,
+    form=disk_forms.GrowDiskForm,
+    in_bulk=False,
+    place="disks",
+)
+DETACH_DISK = VmAction(
+    name="detach-disk",
+    label="Detach",
+    doing="Detaching a disk",
+    done="The disk is detached.",
+    icon="plug-off",
+    verb="vm.change",
+    needs=lambda vm: vm.can.disks is not None,
+    when=_when_pluggable,
+    run=disk_services.detach_disk,
+    form=disk_forms.DetachDiskForm,
+    in_bulk=False,
+    place="disks",
+)
+INSERT_ISO = VmAction(
+    name="insert-iso",
+    label="Insert an ISO image",
+    doing="Inserting an image",
+    done="The image is in the drive.",
+    icon="disc",
+    verb="vm.operate",
+    needs=lambda vm: vm.can.disks is not None and vm.can.disks.iso,
+    when=ready,
+    run=disk_services.insert_iso,
+    form=disk_forms.InsertIsoForm,
+    in_bulk=False,
+    place="disks",
+)
+EJECT_ISO = VmAction(
+    name="eject-iso",
+    label="Eject",
+    doing="Ejecting",
+    done="The drive is empty.",
+    icon="player-eject",
+    verb="vm.operate",
+    needs=lambda vm: vm.can.disks is not None and vm.can.disks.iso,
+    when=_when_inserted,
+    run=disk_services.eject_iso,
+    in_bulk=False,
+    place="disks",
+)
+
+ACTIONS = (ATTACH_DISK, GROW_DISK, DETACH_DISK, INSERT_ISO, EJECT_ISO)

@@ -238,7 +238,9 @@ class Inventory:
             self._autostart = None
         active = domain.ID() != -1
         try:
-            machine = read_machine(domain.XMLDesc(0))
+            # A running VM starts from another document next time.
+            after = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if active else ""
+            machine = read_machine(domain.XMLDesc(0), after)
             return Known(machine, active, time.monotonic(), self._all_sizes(uuid, machine, sizes))
         except (LibvirtError, ProviderError):
             self.forget(uuid)
@@ -297,7 +299,7 @@ def _differs(vm: Standing, known: Known) -> bool:
         vm.is_active != known.was_active
         or vm.domain.name() != machine.name
         or (vm.vcpus is not None and vm.vcpus != machine.vcpus)
-        or (vm.memory_kib is not None and vm.memory_kib // 1024 != machine.memory_mib)
+        or (vm.memory_kib is not None and vm.memory_kib // 1024 != machine.memory_most_mib)
     )
 
 

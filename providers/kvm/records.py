@@ -73,6 +73,8 @@ def vm_record(seen: Seen) -> VmRecord:
         consoles=frozenset(_consoles(machine)),
         portal_uuid=machine.note.portal_uuid,
         metadata=dict(machine.note.values),
+        pending=machine.pending,
+        options=machine.options,
     )
 
 
@@ -101,6 +103,8 @@ def _disk(drive: SeenDrive, seen: Seen) -> DiskRecord:
         size_gib=seen.sizes.get(drive.target, 0) / GIB,
         boot=drive.boot,
         read_only=drive.read_only,
+        cache=drive.cache if drive.cache != "default" else "",
+        shareable=drive.shareable,
     )
 
 

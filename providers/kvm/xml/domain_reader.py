@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from providers.kvm.xml import note
+from providers.kvm.xml.amounts import number_of
 from providers.kvm.xml.build import Element, read, text_at
 from providers.kvm.xml.elements import Note
-
-_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "kb": 1000 / 1024, "m": 1024, "mib": 1024}
-_KIB |= {"mb": 1000**2 / 1024, "g": 1024**2, "gib": 1024**2, "gb": 1000**3 / 1024, "t": 1024**3, "tib": 1024**3}
+from providers.kvm.xml.memory import memory_of
+from providers.kvm.xml.pending import pending
+from providers.kvm.xml.shape import read_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class SeenDrive:
     bus: str = ""
     boot: bool = False
     read_only: bool = False
+    cache: str = ""
+    shareable: bool = False
     backing: tuple[str, ...] = ()
     """Paths of the chain below, as far as a running VM's document tells them."""
 
@@ -58,6 +63,8 @@ class SeenMachine:
     vcpus: int = 1
     vcpus_max: int = 1
     memory_mib: int = 0
+    """What it has now; a balloon that is not blown up yet makes it more than was asked for."""
+    memory_most_mib: int = 0
     """The most that it may have, which is what the host must keep for it."""
     virt_type: str = ""
     drives: tuple[SeenDrive, ...] = ()
@@ -66,20 +73,25 @@ class SeenMachine:
     has_serial: bool = False
     agent_connected: bool = False
     note: Note = field(default_factory=Note)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """As at its next start."""
+    pending: tuple[str, ...] = ()
 
 
-def read_machine(text: str) -> SeenMachine:
-    """One domain document; raises InvalidRequest for what is no XML."""
+def read_machine(text: str, next_text: str = "") -> SeenMachine:
+    """One domain document, and the one that it will start from where that may differ; raises InvalidRequest."""
     root = read(text)
-    most = _number(text_at(root, "vcpu"), 1)
+    after = read(next_text) if next_text else root
+    most = number_of(text_at(root, "vcpu"), 1)
     first_boot = text_at(root, "os/boot[1]/@dev")
     return SeenMachine(
         uuid=text_at(root, "uuid"),
         name=root.findtext("name") or "",
         description=root.findtext("description") or "",
-        vcpus=_number(text_at(root, "vcpu/@current"), most),
+        vcpus=number_of(text_at(root, "vcpu/@current"), most),
         vcpus_max=most,
-        memory_mib=_mib(root.find("memory")),
+        memory_mib=memory_of(root)[0],
+        memory_most_mib=memory_of(root)[1],
         virt_type=root.get("type") or "",
         drives=tuple(_drive(disk, first_boot) for disk in root.iterfind("devices/disk")),
         cards=tuple(_card(card, index) for index, card in enumerate(root.iterfind("devices/interface"))),
@@ -88,6 +100,8 @@ def read_machine(text: str) -> SeenMachine:
         agent_connected=root.find("devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']")
         is not None,
         note=note.from_document(root),
+        options=read_shape(after),
+        pending=pending(root, after) if next_text else (),
     )
 
 
@@ -106,6 +120,8 @@ def _drive(disk: Element, first_boot: str) -> SeenDrive:
         bus=text_at(disk, "target/@bus"),
         boot=order.get("order") == "1" if order is not None else wanted == device,
         read_only=disk.find("readonly") is not None,
+        cache=text_at(disk, "driver/@cache"),
+        shareable=disk.find("shareable") is not None,
         backing=tuple(_chain(disk)),
     )
 
@@ -154,22 +170,8 @@ def _graphics(graphics: Element) -> SeenGraphics:
         address = listen.get("address") or address
     return SeenGraphics(
         type=graphics.get("type") or "",
-        port=_number(graphics.get("port") or "", -1),
+        port=number_of(graphics.get("port") or "", -1),
         listen=address if kind not in {"none", "socket"} else "",
         socket=graphics.get("socket") or (listen.get("socket") or "" if listen is not None else ""),
         password=graphics.get("passwd") or "",
     )
-
-
-def _number(text: str, otherwise: int) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        return otherwise
-
-
-def _mib(memory: Element | None) -> int:
-    if memory is None:
-        return 0
-    kib = _number((memory.text or "").strip(), 0) * _KIB.get((memory.get("unit") or "KiB").lower(), 1)
-    return int(kib // 1024)

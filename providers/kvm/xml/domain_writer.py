@@ -5,8 +5,8 @@ from __future__ import annotations
 from providers.kvm.xml import note
 from providers.kvm.xml.build import Element, add, node, write
 from providers.kvm.xml.elements import Card, Drive, Machine, Source
-
-AGENT_CHANNEL = "org.qemu.guest_agent.0"
+from providers.kvm.xml.extras import add_agent, add_rng, add_screen
+from providers.kvm.xml.shape import write_shape
 
 
 def domain_document(machine: Machine) -> str:
@@ -23,6 +23,7 @@ def domain_document(machine: Machine) -> str:
     _system(root, machine)
     _processor(root, machine)
     _devices(root, machine)
+    write_shape(root, machine.options, listen=machine.listen)
     return write(root)
 
 
@@ -56,6 +57,10 @@ def _devices(root: Element, machine: Machine) -> None:
         add(devices, "emulator", machine.emulator)
     for drive in machine.drives:
         devices.append(drive_element(drive))
+    if machine.root_ports:
+        add(devices, "controller", type_="pci", index=0, model="pcie-root")
+        for index in range(1, machine.root_ports + 1):
+            add(devices, "controller", type_="pci", index=index, model="pcie-root-port")
     if any(drive.bus == "scsi" for drive in machine.drives):
         add(devices, "controller", type_="scsi", model="virtio-scsi")
     for card in machine.cards:
@@ -65,27 +70,11 @@ def _devices(root: Element, machine: Machine) -> None:
     console = add(devices, "console", type_="pty")
     add(console, "target", type_="serial", port=0)
     if machine.agent:
-        channel = add(devices, "channel", type_="unix")
-        add(channel, "target", type_="virtio", name=AGENT_CHANNEL)
+        add_agent(devices)
     if machine.video:
-        _screen(devices, machine)
-    rng = add(devices, "rng", model="virtio")
-    add(rng, "backend", "/dev/urandom", model="random")
+        add_screen(devices, machine.video, machine.listen, tablet=machine.usb_tablet)
+    add_rng(devices)
     add(devices, "memballoon", model="virtio")
-
-
-def _screen(devices: Element, machine: Machine) -> None:
-    if machine.usb_tablet:
-        # An absolute pointer: without it the browser's pointer and the guest's part company.
-        add(devices, "input", type_="tablet", bus="usb")
-    if machine.listen == "none":
-        graphics = add(devices, "graphics", type_="vnc")
-        add(graphics, "listen", type_="none")
-    else:
-        graphics = add(devices, "graphics", type_="vnc", autoport=True)
-        add(graphics, "listen", type_="address", address=machine.listen)
-    video = add(devices, "video")
-    add(video, "model", type_=machine.video)
 
 
 def drive_element(drive: Drive) -> Element:
@@ -94,8 +83,9 @@ def drive_element(drive: Drive) -> Element:
     disk = node("disk", type_=kind, device=drive.device)
     if drive.source is not None:
         discard = "unmap" if drive.device == "disk" else None
-        add(disk, "driver", name="qemu", type_=drive.source.format, discard=discard)
-        _source(disk, drive.source)
+        cache = drive.cache or None
+        add(disk, "driver", name="qemu", type_=drive.source.format, cache=cache, discard=discard)
+        add_source(disk, drive.source)
     else:
         add(disk, "driver", name="qemu", type_="raw")
     add(disk, "target", dev=drive.target, bus=drive.bus)
@@ -108,7 +98,8 @@ def drive_element(drive: Drive) -> Element:
     return disk
 
 
-def _source(disk: Element, source: Source) -> None:
+def add_source(disk: Element, source: Source) -> None:
+    """The <source> of a <disk>."""
     if source.kind == "volume":
         add(disk, "source", pool=source.pool, volume=source.volume)
     elif source.kind == "block":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class Drive:
     boot_order: int | None = None
     read_only: bool = False
     shareable: bool = False
+    cache: str = ""
+    """libvirt's word, empty for the emulator's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +87,7 @@ class Machine:
     """Empty: no screen at all."""
     usb_tablet: bool = True
     agent: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further options of the kind, by their names: those that were asked for."""
+    root_ports: int = 0
+    """PCI Express ports for what is plugged in, now and while it runs; 0 leaves it to libvirt, which keeps one free."""

@@ -53,7 +53,8 @@ class FakeDisks(Part, Disks):
             blocks.grow(tx, tx.get(Volume, disk.volume), size_gib)
             return saved(self.cloud, tx, vm, "disk grown")
 
-    def set_iso(self, external_id: str, image: str | None) -> VmRecord:
+    def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
+        del force
         with self.cloud.writing("disks.set_iso", vm=external_id) as tx:
             vm = vm_of(tx, external_id)
             if image is not None:

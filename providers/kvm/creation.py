@@ -15,8 +15,6 @@ from uuid import UUID, uuid4
 from providers.base import (
     AlreadyExists,
     Conflict,
-    DiskSpec,
-    InvalidRequest,
     NicSpec,
     NotFound,
     Progress,
@@ -32,13 +30,15 @@ from providers.kvm.errors import has_code
 from providers.kvm.hostfacts import host_facts
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
+from providers.kvm.sources import DiskSources
 from providers.kvm.xml.domain_writer import domain_document
 from providers.kvm.xml.elements import Source
 
 _log = logging.getLogger(__name__)
 
-#: Volumes of one VM end in its mark, a number and a suffix. 48 bits: no stranger's volume bears it by chance.
-_OWN = re.compile(r".*-(?P<mark>[0-9a-f]{12})-(?:\d+\.(?:qcow2|raw)|seed\.iso)")
+#: Volumes of one VM end in its mark, a number and a suffix; a layer names its disk too. 48 bits: no stranger's volume
+#: bears it by chance.
+_OWN = re.compile(r".*-(?P<mark>[0-9a-f]{12})-(?:(?:[a-z][a-z0-9]*-)?\d+\.(?:qcow2|raw)|seed\.iso)")
 
 
 def mark_of(uuid: UUID) -> str:
@@ -75,7 +75,7 @@ class Creation(Part):
             progress.report(80, "Defining the machine")
             machine = design(spec, facts, content, uuid=uuid, now=datetime.now(UTC))
             domain = self._define(domain_document(machine), spec.name)
-            undo.callback(_attempt, lambda: domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM))
+            undo.callback(attempt, lambda: domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM))
             if spec.autostart:
                 domain.setAutostart(1)
             if spec.start:
@@ -114,74 +114,43 @@ class Creation(Part):
 
     def _content(self, spec: VmSpec, uuid: UUID, undo: ExitStack, progress: Progress) -> Content:
         """Make the volumes. Each is on the undo list before the next is begun."""
-        iso = self._iso(spec.iso) if spec.iso else None
+        sources = DiskSources(self.connection, self.config)
+        iso = sources.iso(spec.iso) if spec.iso else None
         disks: list[Source] = []
         owned: list[str] = []
         for index, wish in enumerate(spec.disks):
             progress.checkpoint()
             progress.report(10, "Copying the image" if wish.image else "Making the disk")
+            field = f"disks.{index}."
             if wish.volume:
-                disks.append(self._existing(wish, index))
+                disks.append(sources.existing(wish, field=field, uuid=str(uuid)))
                 continue
-            pool = self.pool(wish.pool)
-            volume, format_ = self._disk(pool, wish, index, _volume_name(spec.name, uuid, str(index)), progress)
-            undo.callback(_attempt, partial(storage.remove, volume))
+            stem = volume_name(spec.name, uuid, str(index))
+            volume, source = sources.made(
+                wish,
+                partial(_with_suffix, stem),
+                field=field,
+                progress=progress,
+                maker=self._anew,
+            )
+            undo.callback(attempt, partial(storage.remove, volume))
             owned.append(volume.key())
-            disks.append(storage.source_of(pool, volume, format_))
+            disks.append(source)
         seed = None
         if wants_seed(spec):
             progress.checkpoint()
             progress.report(70, "Writing the seed")
             pool = self.pool(spec.disks[0].pool if spec.disks else "")
             volume = self._seed(pool, spec, uuid)
-            undo.callback(_attempt, partial(storage.remove, volume))
+            undo.callback(attempt, partial(storage.remove, volume))
             owned.append(volume.key())
             seed = storage.source_of(pool, volume, "raw")
         return Content(disks=tuple(disks), iso=iso, seed=seed, owned=tuple(owned))
 
-    def _iso(self, external_id: str) -> Source:
-        volume = self.volume(external_id, "ISO image", "iso")
-        return storage.source_of(volume.storagePoolLookupByVolume(), volume, "raw")
-
-    def _existing(self, wish: DiskSpec, index: int) -> Source:
-        volume = self.volume(wish.volume, "volume", f"disks.{index}.volume")
-        found = storage.check_image(self.raw, volume, field=f"disks.{index}.volume")
-        return storage.source_of(volume.storagePoolLookupByVolume(), volume, _disk_format(found.format))
-
-    def _disk(self, pool: Any, wish: DiskSpec, index: int, stem: str, progress: Progress) -> tuple[Any, str]:
-        """One new volume and its format."""
-        in_files = storage.pool_type(pool) in storage.FILE_POOLS
-        format_ = wish.format or ("qcow2" if in_files else "raw")
-        if format_ not in {"qcow2", "raw"} or (format_ == "qcow2" and not in_files):
-            raise InvalidRequest(f"The pool keeps no volumes of format “{format_}”.", field=f"disks.{index}.format")
-        name = f"{stem}.{format_}"
-        if not wish.image:
-            if wish.size_gib is None:
-                raise InvalidRequest("Say how large the disk is.", field=f"disks.{index}.size_gib")
-            size = wish.size_gib * storage.GIB
-
-            def make_blank() -> Any:
-                return storage.blank(pool, name=name, capacity=size, format_=format_, thin=wish.thin)
-
-            return self._anew(pool, name, make_blank), format_
-        image_volume = self.volume(wish.image, "image", f"disks.{index}.image")
-        image = storage.check_image(self.raw, image_volume, field=f"disks.{index}.image")
-        size = wish.size_gib * storage.GIB if wish.size_gib is not None else image.capacity
-        if size < image.capacity:
-            least = -(-image.capacity // storage.GIB)
-            raise InvalidRequest(f"This image needs a disk of {least} GiB or more.", field=f"disks.{index}.size_gib")
-
-        def make() -> Any:
-            if wish.thin and format_ == "qcow2":
-                return storage.overlay(pool, image, name=name, capacity=size)
-            return storage.copy(pool, image_volume, image, name=name, capacity=size, format_=format_, progress=progress)
-
-        return self._anew(pool, name, make), format_
-
     def _seed(self, pool: Any, spec: VmSpec, uuid: UUID) -> Any:
         wish = spec.cloud_init or CloudInitWish()
         texts = render(wish, name=spec.name, instance_id=spec.portal_uuid or str(uuid), nics=spec.nics)
-        name = _volume_name(spec.name, uuid, "seed") + ".iso"
+        name = volume_name(spec.name, uuid, "seed") + ".iso"
         return self._anew(pool, name, lambda: storage.upload(self.raw, pool, name=name, content=seed_iso(texts)))
 
     def _anew(self, pool: Any, name: str, make: Callable[[], Any]) -> Any:
@@ -206,17 +175,17 @@ def mac_of(uuid: UUID, index: int) -> str:
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:3])
 
 
-def _volume_name(vm: str, uuid: UUID, part: str) -> str:
+def volume_name(vm: str, uuid: UUID, part: str) -> str:
     """Letters and digits of the VM's name for the person who looks into the folder, then what makes it unique."""
     kept = re.sub(r"[^A-Za-z0-9._-]+", "_", vm).strip("._-")[:60] or "vm"
     return f"{kept}-{mark_of(uuid)}-{part}"
 
 
-def _disk_format(format_: str) -> str:
-    return format_ if format_ in {"qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc", "qed"} else "raw"
+def _with_suffix(stem: str, _pool: Any, format_: str) -> str:
+    return f"{stem}.{format_}"
 
 
-def _attempt(step: Callable[[], object]) -> None:
+def attempt(step: Callable[[], object]) -> None:
     """One step of undoing: a failure is logged and the others still happen."""
     try:
         step()

@@ -49,7 +49,11 @@ class Deletion(Part):
         """Remove what bears this VM's mark and is used by nothing; True when something was removed."""
         if not portal_uuid:
             return False
-        mark = mark_of(domain_uuid(portal_uuid))
+        uuid = domain_uuid(portal_uuid)
+        if self.domain_or_none(str(uuid)) is not None:
+            # It lives: also what was unplugged from it bears its mark, and is somebody's.
+            return False
+        mark = mark_of(uuid)
         left = [
             volume.key()
             for pool in self.active_pools()

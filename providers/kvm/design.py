@@ -24,6 +24,8 @@ BRIDGE_PREFIX = "bridge:"
 #: libvirt and QEMU name files after the VM ("…_VARS.fd"), and a file's name has at most 255 bytes.
 NAME_MOST_BYTES = 240
 DISK_BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
+#: What can be plugged into a running VM: disks and network cards together.
+SPARE_PORTS = 8
 CACHES = frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"})
 NIC_MODELS = frozenset({"virtio", "e1000e", "e1000", "rtl8139"})
 
@@ -134,6 +136,7 @@ def design(spec: VmSpec, facts: HostFacts, content: Content, *, uuid: UUID, now:
         # A descriptor that libvirt passes can only cross a local socket. A remote host listens where only it can reach.
         listen="none" if facts.is_local else "127.0.0.1",
         video=_video(options, facts),
+        root_ports=_root_ports(spec, content) if machine != "pc" else 0,
     )
 
 
@@ -242,6 +245,13 @@ def _drives(spec: VmSpec, options: KvmOptions, content: Content, machine: str) -
         taken.append(next_target(cd_bus, taken))
         order = (1 if iso_first or not spec.disks else 2) if medium is content.iso else None
         yield Drive(source=medium, target=taken[-1], bus=cd_bus, device="cdrom", boot_order=order, read_only=True)
+
+
+def _root_ports(spec: VmSpec, content: Content) -> int:
+    """One for each device that takes one, and some for what will be plugged in: a running machine grows no ports."""
+    # USB, serial ports of the agent, SCSI, random numbers, balloon, and a screen where it is a device of its own.
+    fixed = 6
+    return min(fixed + len(content.disks) + len(spec.nics) + SPARE_PORTS, 28)
 
 
 def _texts(spec: VmSpec) -> Iterable[tuple[str, str]]:

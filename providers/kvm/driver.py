@@ -8,6 +8,7 @@ from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, D
 from providers.kvm import connection as connections
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
+from providers.kvm.disks import KvmDisks
 from providers.kvm.errors import vendor_calls
 from providers.kvm.events import KvmEvents
 from providers.kvm.host import KvmHost
@@ -20,6 +21,7 @@ from providers.kvm.plugin import PLUGIN
 from providers.kvm.pools import KvmPools
 from providers.kvm.power import KvmPower
 from providers.kvm.reshape import KvmReshape
+from providers.kvm.snapshots import KvmSnapshots
 from providers.kvm.volumes import KvmVolumes
 
 
@@ -29,6 +31,8 @@ class KvmDriver(Driver):
     machines: KvmMachines
     power: KvmPower
     reshape: KvmReshape
+    snapshots: KvmSnapshots
+    disks: KvmDisks
     consoles: KvmConsoles
     pools: KvmPools
     volumes: KvmVolumes
@@ -48,6 +52,8 @@ class KvmDriver(Driver):
         self.power = KvmPower(*parts)
         self.consoles = KvmConsoles(*parts)
         self.reshape = KvmReshape(*parts)
+        self.snapshots = KvmSnapshots(*parts)
+        self.disks = KvmDisks(*parts)
         self.pools = KvmPools(*parts)
         self.volumes = KvmVolumes(*parts)
         self.images = KvmImages(*parts)

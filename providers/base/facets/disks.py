@@ -29,5 +29,8 @@ class Disks(ABC):
         """Raises InvalidRequest when the new size is smaller."""
 
     @abstractmethod
-    def set_iso(self, external_id: str, image: str | None) -> VmRecord:
-        """Insert an ISO image into the drive, or eject with None. Raises Conflict when the guest holds the medium."""
+    def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
+        """Insert an ISO image into the drive, or eject with None.
+
+        Raises Conflict when the guest holds the medium, unless `force`.
+        """

@@ -84,12 +84,12 @@ def test_stopping_at_any_point_leaves_nothing(backend: Backend, wish: Wish, volu
 
 
 def test_a_vm_that_cannot_start_is_undone(backend: Backend, make_vm: MakeVm, wish: Wish, volumes: Names) -> None:
-    # QEMU locks a disk that it writes to, so a second VM with the same disk is defined but does not start.
+    # QEMU locks a disk that it writes to, so a second VM that would read it is defined but does not start.
     first = make_vm(start=True)
     assert first.disks is not None
-    shared = DiskSpec(volume=first.disks[0].volume)
+    locked = DiskSpec(volume=first.disks[0].volume, read_only=True)
     before = volumes()
-    spec = wish(disks=(shared, DiskSpec(size_gib=1)), start=True, **WITH_SEED)
+    spec = wish(disks=(locked, DiskSpec(size_gib=1)), start=True, **WITH_SEED)
     with pytest.raises(ProviderError):
         backend.driver.machines.create(spec)
     assert volumes() == before
@@ -303,14 +303,14 @@ def test_a_delete_takes_its_own_disks_and_leaves_all_others(backend: Backend, ma
 
 def test_a_disk_that_others_build_on_stays(backend: Backend, make_vm: MakeVm, volumes: Names) -> None:
     before = volumes()
-    below = make_vm(disks=(DiskSpec(size_gib=1), DiskSpec(size_gib=1)))
+    below = make_vm(disks=(DiskSpec(size_gib=1), DiskSpec(size_gib=1, shareable=True)))
     assert below.disks is not None
     base, plain = (disk.volume for disk in below.disks)
     # An overlay that no VM has yet, and a VM that has the second disk plugged in too.
     overlay = backend.driver.volumes.create(
         VolumeSpec(name=f"{backend.name}-over", size_gib=1, pool=backend.name, image=base)
     )
-    other = make_vm(disks=(DiskSpec(volume=plain),))
+    other = make_vm(disks=(DiskSpec(volume=plain, shareable=True),))
     backend.driver.machines.delete(below.external_id)
     assert {Path(base).name, Path(plain).name, overlay.name} <= volumes()
     backend.driver.machines.delete(other.external_id)

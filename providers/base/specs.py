@@ -183,7 +183,7 @@ class ImageSpec(Spec):
     checksum_url: str = ""
     """Where the vendor lists checksums; asked when `checksum` is empty."""
     fetch: FetchRules = FetchRules()
-    token: str = ""
+    portal_uuid: str = ""
     """Who brings it in: the same one may begin again where an earlier attempt left something."""
     is_iso: bool = False
     os: str = ""
@@ -234,6 +234,9 @@ class NetworkSpec(Spec):
             "vlan": record.vlan,
             "mtu": record.mtu,
         }
+        if changes.get("dhcp") is False or changes.get("cidr", wish["cidr"]) != wish["cidr"]:
+            # Where DHCP gave out addresses has no meaning any more.
+            wish |= {"dhcp_start": "", "dhcp_end": ""}
         return cls.model_validate(wish | changes)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import fields
 from typing import Any
 
 from providers.base import (
@@ -16,39 +18,23 @@ from providers.base import (
     Networks,
     NetworkSpec,
     NotFound,
-    NotSupported,
     StaticLease,
 )
-from providers.kvm import leases
+from providers.kvm import leases, network_updates
 from providers.kvm.design import BRIDGE_PREFIX, check_name
 from providers.kvm.errors import has_code, still_there, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.network_design import MODES, HostNetworking, lease_of, wish_of
 from providers.kvm.part import Part
-from providers.kvm.xml.networks import Range, SeenNetwork, network_document, read_host_bridge, read_network
+from providers.kvm.xml.build import read, write
+from providers.kvm.xml.network_edit import NetworkWish, edit, new
+from providers.kvm.xml.networks import SeenInterface, SeenNetwork, read_interface, read_network
 
-_MODES = {
-    "nat": NetworkMode.NAT,
-    "route": NetworkMode.ROUTE,
-    "open": NetworkMode.OPEN,
-    "": NetworkMode.ISOLATED,
-    # These hand the guest on to the host's own network; libvirt gives no addresses there.
-    "bridge": NetworkMode.BRIDGE,
-    "private": NetworkMode.BRIDGE,
-    "vepa": NetworkMode.BRIDGE,
-    "passthrough": NetworkMode.BRIDGE,
-    "hostdev": NetworkMode.BRIDGE,
-}
-_FORWARDS = {
-    NetworkMode.NAT: "nat",
-    NetworkMode.ROUTE: "route",
-    NetworkMode.OPEN: "open",
-    NetworkMode.ISOLATED: "",
-    NetworkMode.BRIDGE: "bridge",
-}
+_INACTIVE = libvirt.VIR_NETWORK_XML_INACTIVE
 
-#: The kernel's limit for an interface name is 15 characters.
-_BRIDGE_MOST = 15
+#: Devices that libvirt makes for cards and networks; nothing else is plugged into them.
+_NOT_THE_HOSTS = ("vnet", "macvtap", "macvlan")
 
 
 class KvmNetworks(Part, Networks):
@@ -62,22 +48,25 @@ class KvmNetworks(Part, Networks):
 
     def get(self, external_id: str) -> NetworkRecord:
         with vendor_calls():
-            if external_id.startswith(BRIDGE_PREFIX):
-                name = external_id.removeprefix(BRIDGE_PREFIX)
-                if name not in self._host_bridges():
-                    raise NotFound(f"The host has no bridge “{name}”.")
-                return _bridge(name)
-            return self._record(self._network(external_id))
+            if not external_id.startswith(BRIDGE_PREFIX):
+                network = self.network(external_id)
+                return self._record(network, used_by=self._users(external_id))
+            name = external_id.removeprefix(BRIDGE_PREFIX)
+            if name not in self._host_bridges():
+                raise NotFound(f"The host has no bridge “{name}”.")
+            return _bridge(name, used_by=self._users(external_id))
 
     def create(self, spec: NetworkSpec) -> NetworkRecord:
         """Define it, start it, and have it start with the host."""
-        document = self._document(spec)
+        check_name(spec.name)
         with vendor_calls():
             existing = self._seen()
             if any(network.name == spec.name for network in existing):
                 raise AlreadyExists(f"A network called “{spec.name}” exists already.", field="name")
-            _refuse_overlap(spec, existing)
-            network = self.raw.networkDefineXML(document)
+            host = self._host()
+            wish = wish_of(spec, host)
+            _refuse_overlap(wish, existing, host)
+            network = self.raw.networkDefineXML(write(new(wish)))
             try:
                 network.setAutostart(1 if spec.autostart else 0)
                 self._start(network)
@@ -87,40 +76,54 @@ class KvmNetworks(Part, Networks):
             return self._record(network)
 
     def update(self, external_id: str, spec: NetworkSpec) -> NetworkRecord:
-        """Define it anew under its own name and uuid, and start it again; raises Conflict while running VMs use it."""
+        """Change what differs, and leave in its document what the portal has no words for.
+
+        DHCP ranges, kept addresses and names change at once. Everything else needs a restart of the network, which
+        happens when no running VM is plugged in and otherwise waits as `pending`.
+        """
         with vendor_calls():
-            network = self._network(external_id)
+            network = self._own(external_id)
             if spec.name != network.name():
                 raise InvalidRequest("A network cannot be renamed.", field="name")
-            before = network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE)
-            _refuse_overlap(spec, [other for other in self._seen() if other.name != spec.name])
-            running = [name for name, is_active in self._users(network.name()) if is_active]
-            if running:
-                raise Conflict("Running VMs are plugged into it; stop them first.", ", ".join(running))
-            seen = read_network(before)
-            document = self._document(spec, uuid=seen.uuid, bridge=seen.bridge)
-            was_active = bool(network.isActive())
-            self.raw.networkDefineXML(document)
-            network.setAutostart(1 if spec.autostart else 0)
-            if was_active:
-                network.destroy()
-                try:
-                    self._start(network)
-                except Exception:
-                    # As it was: a network that is gone would be worse than one that did not change.
-                    self.raw.networkDefineXML(before)
-                    network.create()
-                    raise
-            return self._record(network)
+            before = network.XMLDesc(_INACTIVE)
+            host = self._host()
+            wish = wish_of(spec, host, read_network(before))
+            _refuse_overlap(wish, [other for other in self._seen() if other.name != spec.name], host)
+            after = read(before)
+            edit(after, wish)
+            if write(after) != write(read(before)):
+                self._change(network, wish, before, write(after))
+            if bool(network.autostart()) != spec.autostart:
+                network.setAutostart(1 if spec.autostart else 0)
+            return self._record(network, used_by=self._users(external_id))
+
+    def _change(self, network: Any, wish: NetworkWish, before: str, after: str) -> None:
+        self.raw.networkDefineXML(after)
+        if not network.isActive():
+            return
+        live = read(network.XMLDesc(0))
+        wanted = deepcopy(live)
+        edit(wanted, wish)
+        try:
+            if network_updates.apply(network, live, wanted) or self._running(network.name()):
+                return
+            network.destroy()
+            self._start(network)
+        except Exception:
+            # As it was: a network that is gone would be worse than one that did not change.
+            self.raw.networkDefineXML(before)
+            if not network.isActive():
+                network.create()
+            raise
 
     def delete(self, external_id: str, *, force: bool = False) -> None:
         with vendor_calls():
             if external_id.startswith(BRIDGE_PREFIX):
                 raise Conflict("A bridge of the host is the administrator's; it cannot be deleted here.")
-            network = self._network(external_id)
-            users = [name for name, _ in self._users(external_id)]
+            network = self.network(external_id)
+            users = [known.machine.name for _, known in self._plugged(external_id)]
             if users and not force:
-                raise Conflict(f"{len(users)} VMs are plugged into it.", ", ".join(users))
+                raise Conflict(f"{_named(users)} plugged into it.", ", ".join(users))
             if network.isActive():
                 network.destroy()
             if network.isPersistent():
@@ -128,30 +131,51 @@ class KvmNetworks(Part, Networks):
 
     def set_active(self, external_id: str, active: bool) -> NetworkRecord:
         with vendor_calls():
-            network = self._network(external_id)
+            network = self._own(external_id)
             if active and not network.isActive():
                 self._start(network)
             elif not active and network.isActive():
-                running = [name for name, is_active in self._users(external_id) if is_active]
+                running = self._running(external_id)
                 if running:
-                    raise Conflict(f"“{running[0]}” is running in this network.", ", ".join(running))
+                    raise Conflict(f"{_named(running)} running in it; stop them first.", ", ".join(running))
                 network.destroy()
-            return self._record(network)
+            return self._record(network, used_by=self._users(external_id))
+
+    # -- addresses --------------------------------------------------------------------------------------------------
 
     def leases(self, external_id: str) -> Sequence[LeaseRecord]:
         with vendor_calls():
-            network = self._network(external_id)
-            return leases.of_network(network)
+            if external_id.startswith(BRIDGE_PREFIX):
+                return []
+            network = self.network(external_id)
+            return leases.of_network(network, read_network(network.XMLDesc(0)).leases)
 
     def reserve(self, external_id: str, lease: StaticLease) -> NetworkRecord:
-        raise NotSupported
+        with vendor_calls():
+            network = self._own(external_id)
+            seen = read_network(network.XMLDesc(0))
+            if not seen.dhcp:
+                raise Conflict(f"The network “{seen.name}” gives out no addresses.")
+            # Without a card of its own in the network a MAC may have another address kept, which is replaced.
+            wanted = lease_of(lease, seen.ranges, [each for each in seen.leases if each.mac != lease.mac.lower()])
+            if wanted not in seen.leases:
+                network_updates.keep(network, seen, wanted)
+            return self._record(network, used_by=self._users(external_id))
 
     def release(self, external_id: str, mac: str) -> NetworkRecord:
-        raise NotSupported
+        with vendor_calls():
+            network = self._own(external_id)
+            kept = [each for each in read_network(network.XMLDesc(0)).leases if each.mac == mac.lower()]
+            if not kept:
+                raise NotFound("No address is kept for this card.")
+            for each in kept:
+                network_updates.give_up(network, each)
+            return self._record(network, used_by=self._users(external_id))
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _network(self, external_id: str) -> Any:
+    def network(self, external_id: str) -> Any:
+        """libvirt's network; raises NotFound."""
         try:
             return self.raw.networkLookupByName(external_id)
         except LibvirtError as exc:
@@ -159,102 +183,149 @@ class KvmNetworks(Part, Networks):
                 raise NotFound(f"There is no network “{external_id}”.") from exc
             raise
 
+    def _own(self, external_id: str) -> Any:
+        """A network that can be changed; raises Conflict for what is the host's."""
+        if external_id.startswith(BRIDGE_PREFIX):
+            raise Conflict("A bridge of the host is the administrator's; it cannot be changed here.")
+        return self.network(external_id)
+
     def _seen(self) -> Sequence[SeenNetwork]:
         return tuple(still_there(self.raw.listAllNetworks(0), lambda network: read_network(network.XMLDesc(0))))
 
-    def _host_bridges(self) -> Sequence[str]:
+    def _host(self) -> HostNetworking:
+        return HostNetworking(interfaces=self._interfaces(0), libvirt=self.raw.getLibVersion())
+
+    def _interfaces(self, flags: int) -> Sequence[SeenInterface] | None:
         try:
-            # Only those that are up: nothing can be plugged into the others.
-            interfaces = self.raw.listAllInterfaces(libvirt.VIR_CONNECT_LIST_INTERFACES_ACTIVE)
-            names = still_there(interfaces, lambda interface: read_host_bridge(interface.XMLDesc(0)))
-            return sorted(filter(None, names))
+            found = [each for each in self.raw.listAllInterfaces(flags) if not each.name().startswith(_NOT_THE_HOSTS)]
+            return list(still_there(found, lambda each: read_interface(each.XMLDesc(0))))
         except LibvirtError:
             # A libvirt without a driver for the host's interfaces.
-            return []
+            return None
 
-    def _users(self, name: str) -> Sequence[tuple[str, bool]]:
+    def _host_bridges(self) -> Sequence[str]:
+        # Only those that are up: nothing can be plugged into the others.
+        active = self._interfaces(libvirt.VIR_CONNECT_LIST_INTERFACES_ACTIVE) or ()
+        return sorted(each.name for each in active if each.type == "bridge")
+
+    def _plugged(self, external_id: str) -> Sequence[Any]:
+        """The VMs, running or not, that have a card in it."""
+        bridge = external_id.removeprefix(BRIDGE_PREFIX) if external_id.startswith(BRIDGE_PREFIX) else ""
         return [
-            (known.machine.name, vm.is_active)
+            (vm, known)
             for vm, known in Inventory.of(self.connection).everything()
-            if any(card.network == name for card in known.machine.cards)
+            if any(
+                (card.bridge == bridge and not card.network) if bridge else card.network == external_id
+                for card in known.machine.cards
+            )
         ]
+
+    def _users(self, external_id: str) -> tuple[str, ...]:
+        return tuple(vm.uuid for vm, _ in self._plugged(external_id))
+
+    def _running(self, external_id: str) -> Sequence[str]:
+        return [known.machine.name for vm, known in self._plugged(external_id) if vm.is_active]
 
     def _start(self, network: Any) -> None:
         try:
             network.create()
         except LibvirtError as exc:
-            if "already in use" in str(exc):
-                raise AlreadyExists("This range of addresses is in use on the host.", str(exc), field="cidr") from exc
-            raise
+            raise refused_start(exc) or exc from exc
 
-    def _document(self, spec: NetworkSpec, *, uuid: str = "", bridge: str = "") -> str:
-        check_name(spec.name)
-        forward = _FORWARDS.get(spec.mode)
-        if forward is None:
-            raise InvalidRequest(f"The hypervisor makes no networks of mode “{spec.mode}”.", field="mode")
-        if len(spec.bridge) > _BRIDGE_MOST or "/" in spec.bridge or " " in spec.bridge:
-            raise InvalidRequest("This is no name for a bridge.", field="bridge")
-        if forward == "bridge":
-            if not spec.bridge:
-                raise InvalidRequest("Name the bridge of the host that it leads to.", field="bridge")
-            if spec.cidr:
-                raise InvalidRequest("Behind a bridge the outer network gives the addresses.", field="cidr")
-            return network_document(name=spec.name, uuid=uuid, forward=forward, bridge=spec.bridge)
-        if not spec.cidr and forward:
-            raise InvalidRequest("Give a range of addresses, such as 192.0.2.0/24.", field="cidr")
-        return network_document(
-            name=spec.name,
-            uuid=uuid,
-            forward=forward,
-            bridge=spec.bridge or bridge,
-            domain=spec.domain,
-            ranges=(address_range(spec.cidr, dhcp=spec.dhcp),) if spec.cidr else (),
-        )
-
-    def _record(self, network: Any) -> NetworkRecord:
+    def _record(self, network: Any, used_by: tuple[str, ...] = ()) -> NetworkRecord:
+        is_active, is_persistent = bool(network.isActive()), bool(network.isPersistent())
         seen = read_network(network.XMLDesc(0))
-        return NetworkRecord(
-            external_id=seen.name,
-            name=seen.name,
-            mode=_MODES.get(seen.forward, NetworkMode.PROVIDER),
-            type="network",
-            cidrs=seen.cidrs,
-            dhcp=seen.dhcp,
-            domain=seen.domain,
-            bridge=seen.bridge,
-            is_active=bool(network.isActive()),
-            autostart=bool(network.autostart()) if network.isPersistent() else False,
-        )
+        later = read_network(network.XMLDesc(_INACTIVE)) if is_active and is_persistent else seen
+        autostart = bool(network.autostart()) if is_persistent else False
+        return network_record(seen, later, is_active=is_active, autostart=autostart, used_by=used_by)
 
 
-def address_range(cidr: str, *, dhcp: bool) -> Range:
-    """The host has the first address and DHCP gives out the others; raises InvalidRequest for a range too small."""
-    try:
-        network = ipaddress.ip_network(cidr, strict=True)
-    except ValueError as exc:
-        raise InvalidRequest("This is no range of addresses, such as 192.0.2.0/24.", str(exc), field="cidr") from exc
-    if network.is_multicast or network.is_loopback or not network.prefixlen or network.num_addresses < 4:
-        raise InvalidRequest("This range cannot be used for a network.", field="cidr")
-    host = ipaddress.ip_interface(f"{network[1]}/{network.prefixlen}")
-    if not dhcp:
-        return Range(host=host)
-    # dnsmasq keeps every address that it may give out; more than a few thousand leases serve nobody.
-    last = min(network.num_addresses - 2, 65_000)
-    return Range(host=host, first=str(network[2]), last=str(network[last]))
-
-
-def _refuse_overlap(spec: NetworkSpec, existing: Sequence[SeenNetwork]) -> None:
-    if not spec.cidr:
-        return
-    wanted = ipaddress.ip_network(spec.cidr, strict=False)
-    for network in existing:
-        for cidr in network.cidrs:
-            other = ipaddress.ip_network(cidr)
-            if wanted.version == other.version and wanted.overlaps(other):
-                raise AlreadyExists(f"The network “{network.name}” has these addresses already.", field="cidr")
-
-
-def _bridge(name: str) -> NetworkRecord:
+def network_record(
+    seen: SeenNetwork,
+    later: SeenNetwork,
+    *,
+    is_active: bool = True,
+    autostart: bool = False,
+    used_by: tuple[str, ...] = (),
+) -> NetworkRecord:
+    """The record of a network that is as was seen now, and as `later` after a restart."""
+    now, then = _facts(seen), _facts(later)
+    names = [field.name for field in fields(NetworkRecord)]
     return NetworkRecord(
-        external_id=BRIDGE_PREFIX + name, name=name, mode=NetworkMode.BRIDGE, type="bridge", bridge=name
+        external_id=seen.name,
+        name=seen.name,
+        type="network",
+        is_active=is_active,
+        autostart=autostart,
+        used_by=used_by,
+        pending=tuple(name for name in names if name in now and now[name] != then[name]),
+        **now,
+    )
+
+
+def _facts(seen: SeenNetwork) -> dict[str, Any]:
+    ordered = sorted(seen.ranges, key=lambda part: part.host.version)
+    first = ordered[0] if ordered else None
+    return {
+        "mode": MODES.get(seen.forward, NetworkMode.PROVIDER),
+        "cidrs": tuple(part.cidr for part in ordered),
+        "dhcp": seen.dhcp,
+        "domain": seen.domain,
+        "bridge": seen.bridge,
+        "plan": seen.note.plan,
+        "gateway": str(first.host.ip) if first else "",
+        "dhcp_start": first.first if first else "",
+        "dhcp_end": first.last if first else "",
+        "leases": seen.leases,
+        "dns_hosts": seen.dns_hosts,
+        "forward_device": seen.note.device or seen.device,
+        "vlan": seen.vlan or seen.note.vlan,
+        "mtu": seen.mtu,
+    }
+
+
+def refused_start(error: Exception) -> AlreadyExists | Conflict | None:
+    """What libvirt means when a network does not start; it has one code for all of it."""
+    text = str(error)
+    if "failed to create listening socket" in text or "Address already in use" in text:
+        return Conflict("Another DNS or DHCP server of the host listens on these addresses already.", text)
+    if "already in use" in text:
+        return AlreadyExists("This range of addresses is in use on the host.", text, field="cidr")
+    if "accept_ra" in text:
+        return Conflict("The host learns its own IPv6 routes from a router, which forwarding would cut off.", text)
+    return None
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(f"“{name}”" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{shown}{more} {'is' if len(names) == 1 else 'are'}"
+
+
+def _refuse_overlap(wish: NetworkWish, existing: Sequence[SeenNetwork], host: HostNetworking) -> None:
+    for part, field in ((wish.first, "cidr"), (wish.second, "ipv6_cidr")):
+        if part is None:
+            continue
+        for network in existing:
+            if any(_overlap(part.cidr, cidr) for cidr in network.cidrs):
+                raise AlreadyExists(f"The network “{network.name}” has these addresses already.", field=field)
+        bridges = {network.bridge for network in existing} | {wish.bridge}
+        for device in host.interfaces or ():
+            if device.name not in bridges and any(_overlap(part.cidr, cidr) for cidr in device.cidrs):
+                raise AlreadyExists(f"The host's “{device.name}” has addresses in this range.", field=field)
+
+
+def _overlap(first: str, second: str) -> bool:
+    one, other = ipaddress.ip_network(first), ipaddress.ip_network(second)
+    return one.version == other.version and one.overlaps(other)
+
+
+def _bridge(name: str, used_by: tuple[str, ...] = ()) -> NetworkRecord:
+    return NetworkRecord(
+        external_id=BRIDGE_PREFIX + name,
+        name=name,
+        mode=NetworkMode.BRIDGE,
+        type="bridge",
+        bridge=name,
+        used_by=used_by,
     )

@@ -27,7 +27,7 @@ from providers.kvm.config import KvmConfig
 from providers.kvm.driver import KvmDriver
 from providers.kvm.errors import vendor_calls
 from providers.kvm.plugin import PLUGIN
-from providers.kvm.xml.networks import network_document
+from providers.kvm.xml.network_edit import network_document
 from providers.kvm.xml.storage import pool_document, volume_document
 from providers.testing import Harness, Unavailable
 from providers.testing.harness import fresh_suffix

@@ -12,13 +12,14 @@ from lxml import etree
 from providers.base import InvalidRequest, VmSpec
 from providers.kvm.design import Content, design
 from providers.kvm.hostfacts import HostFacts
-from providers.kvm.networks import address_range
+from providers.kvm.network_design import address_range
 from providers.kvm.xml import note
 from providers.kvm.xml.build import read
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 from providers.kvm.xml.domain_writer import domain_document
 from providers.kvm.xml.elements import Note
-from providers.kvm.xml.networks import network_document, read_network
+from providers.kvm.xml.network_edit import network_document
+from providers.kvm.xml.networks import read_network
 from providers.kvm.xml.storage import pool_document, read_pool, read_volume, volume_document
 from tests.providers.kvm.facts import ARM, CONTENTS, EMULATED, FROM_IMAGE, FROM_ISO, KVM, NOW, OLD, REMOTE, UUID_1, spec
 

@@ -9,6 +9,7 @@ from vms import (
     console_tab,
     disks_tab,
     history_tab,
+    metrics_tab,
     networks_tab,
     overview_tab,
     snapshots_tab,
@@ -24,6 +25,7 @@ TABS: dict[str, Tab] = {
         disks_tab.TAB,
         networks_tab.TAB,
         snapshots_tab.TAB,
+        metrics_tab.TAB,
         history_tab.TAB,
     )
 }

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from vms import create_views, views
+from vms import create_views, metrics_views, views
 from vms.tabs import TABS
 
 app_name = "vms"
@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.vm_list, name="list"),
     path("create", create_views.create, name="create"),
     path("rows", views.rows, name="rows"),
+    path("sparklines", metrics_views.sparklines, name="sparklines"),
     path("bulk", views.bulk, name="bulk"),
     path("<uuid:uuid>/", views.detail, name="detail"),
     path("<uuid:uuid>/header", views.header, name="header"),
@@ -19,6 +20,7 @@ urlpatterns = [
     path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
     path("<uuid:uuid>/assign", views.assign, name="assign"),
     path("", include("vms.console.urls")),
+    path("<uuid:uuid>/metrics/data", metrics_views.data, name="metrics_data"),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),
     *(path(f"<uuid:uuid>/{tab}", views.detail, {"tab": tab}, name=tab) for tab in TABS if tab != "overview"),
 ]

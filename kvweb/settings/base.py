@@ -117,6 +117,7 @@ STATICFILES_DIRS = [
     ("vendor/novnc", NODE_MODULES / "@novnc/novnc"),
     ("vendor/xterm", NODE_MODULES / "@xterm/xterm"),
     ("vendor/xterm-fit", NODE_MODULES / "@xterm/addon-fit/lib"),
+    ("vendor/uplot", NODE_MODULES / "uplot/dist"),
     ("vendor/xterm-search", NODE_MODULES / "@xterm/addon-search/lib"),
 ]
 WHITENOISE_USE_FINDERS = True

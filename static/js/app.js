@@ -13,3 +13,5 @@ import "./keys.js";
 import "./events.js";
 import "./edit.js";
 import "./tabs.js";
+import "./charts.js";
+import "./sparklines.js";

@@ -47,6 +47,7 @@ GET  /icons/{icons}.svg                200     200     200     200     200     2
 
 GET  /vms/                             in      200     200     200     200     200     200
 GET  /vms/rows?ids={vm}                in      200     200     200     200     200     200
+GET  /vms/sparklines?ids={vm},{on}     in      200     200     200     200     200     200
 GET  /vms/create                       in      200     403     403     200     200     200
 POST /vms/create                       in      422     403     403     302+    302+    302+
 HTMX /vms/bulk                         401     204     204     204+    204+    204+    204+
@@ -58,6 +59,9 @@ GET  /vms/{vm}/networks                in      404     200     200     200     2
 GET  /vms/{vm}/snapshots               in      404     200     200     200     200     200
 GET  /vms/{vm}/history                 in      404     200     200     200     200     200
 GET  /vms/{vm}/console                 in      404     200     200     200     200     200
+GET  /vms/{vm}/metrics                 in      404     200     200     200     200     200
+GET  /vms/{vm}/part/metrics            in      404     200     200     200     200     200
+GET  /vms/{vm}/metrics/data?range=day  in      404     200     200     200     200     200
 GET  /vms/{vm}/part/overview           in      404     200     200     200     200     200
 GET  /vms/{vm}/part/console            in      404     200     200     200     200     200
 GET  /vms/{vm}/part/disks              in      404     200     200     200     200     200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvweb.accounts.access import Person
 from kvweb.accounts.actions import Check
-from vms import disk_actions, services
+from vms import disk_actions, nic_actions, services
 from vms.choices import Presence
 from vms.conditions import VmAction, ready, when_not_there, when_off, when_on, when_paused, when_running
 from vms.models import VirtualMachine
@@ -126,6 +126,7 @@ ACTIONS: dict[str, VmAction] = {
         RESET,
         FORCE_STOP,
         *disk_actions.ACTIONS,
+        *nic_actions.ACTIONS,
         DELETE,
         DISMISS,
     )

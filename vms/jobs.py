@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,11 +37,13 @@ def note_problem(job: Job) -> None:
     if job.state == JobState.CANCELLED:
         return
     vm = vm_of(job)
-    what = job.title.split(" “")[0].removesuffix(" of")
+    what = _PREPOSITION.sub("", job.title.rpartition(" “")[0] or job.title)
     vm.problem, vm.problem_job = f"{what} failed: {job.reason}"[:500], job.uuid
     vm.save(update_fields=["problem", "problem_job"])
 
 
+#: Between what was done and the machine's name in a job's title: "Grow disk vda of “web-1”".
+_PREPOSITION = re.compile(r" (of|to|from|into)\Z")
 #: Ends after which nobody knows how far the provider got.
 UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
 

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from kvweb.accounts.access import Person, allowed
 from kvweb.ui.badges import Badge, badge_of
-from networking.models import Network
 from providers.base import ConsoleKind, PowerState
 from vms.actions import offered
 from vms.choices import POWER_LOOK, Presence
@@ -190,12 +189,6 @@ def address_facts(vm: VirtualMachine) -> list[dict[str, str]]:
         for nic in vm.nics or []
         for address in nic.get("addresses") or []
     ] or [{"address": address, "source": ""} for address in vm.address_list]
-
-
-def nics(vm: VirtualMachine) -> list[dict[str, Any]]:
-    """The network cards, each with its network's name instead of the provider's identifier."""
-    names = dict(Network.objects.filter(provider_id=vm.provider_id).values_list("external_id", "name"))
-    return [{**nic, "network_name": names.get(nic.get("network", ""), nic.get("network", ""))} for nic in vm.nics or []]
 
 
 def snapshots(vm: VirtualMachine) -> list[dict[str, Any]]:

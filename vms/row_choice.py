@@ -24,6 +24,13 @@ class RowChoice(Choice):
         messages = {"invalid_choice": GONE, "required": missing, "invalid": GONE}
         super().__init__(None, to_field_name="uuid", error_messages=messages, **options)
 
+    def to_python(self, value: Any) -> Any:
+        """A text that is no uuid names no row."""
+        try:
+            return super().to_python(value)
+        except forms.ValidationError as exc:
+            raise forms.ValidationError(GONE, code="invalid_choice") from exc
+
     def label_from_instance(self, obj: Any) -> str:
         return self.words(obj)
 

@@ -121,4 +121,4 @@ def test_every_action_says_what_it_does() -> None:
         if action.confirm != "none":
             assert "{name}" in action.question
         if action.is_destructive:
-            assert action.confirm != "none"
+            assert action.asks

@@ -1,0 +1,57 @@
+"""What can be done to a machine's network cards."""
+
+from __future__ import annotations
+
+from kvweb.accounts.models import User
+from kvweb.jobs.models import Job
+from networking.models import Network
+from providers.base import NicChange, NicSpec
+from vms.models import VirtualMachine
+from vms.services import start_job
+
+
+def add_nic(
+    vm: VirtualMachine,
+    *,
+    user: User,
+    network: Network,
+    model: str = "",
+    mac: str = "",
+    filter: str = "",  # noqa: A002 - the word of the contract
+    isolated: bool = False,
+    vlan: int | None = None,
+) -> Job:
+    spec = NicSpec(
+        network=network.external_id, model=model, mac=mac, filter=filter, isolated=isolated, vlan=vlan or None
+    )
+    return start_job(
+        vm,
+        "vm.add_nic",
+        verb=f"Add a card in {network.name} to",
+        doing="Adding a network card",
+        user=user,
+        params={"spec": spec.model_dump(mode="json", exclude_defaults=True)},
+    )
+
+
+def change_nic(vm: VirtualMachine, *, user: User, nic: str, change: NicChange) -> Job:
+    """Change what `change` says of the card; it keeps its hardware address."""
+    return start_job(
+        vm,
+        "vm.change_nic",
+        verb=f"Change card {nic} of",
+        doing="Changing a network card",
+        user=user,
+        params={"nic": nic, "change": change.model_dump(mode="json", exclude_none=True)},
+    )
+
+
+def remove_nic(vm: VirtualMachine, *, user: User, nic: str) -> Job:
+    return start_job(
+        vm,
+        "vm.remove_nic",
+        verb=f"Remove card {nic} from",
+        doing="Removing a network card",
+        user=user,
+        params={"nic": nic},
+    )

@@ -12,6 +12,7 @@ from providers.kvm.creation import mark_of, owner_mark
 from providers.kvm.design import domain_uuid
 from providers.kvm.errors import has_code
 from providers.kvm.inventory import Inventory
+from providers.kvm.layers import Layers, owned
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
 from providers.kvm.xml.domain_reader import read_machine
@@ -43,7 +44,8 @@ class Deletion(Part):
         if keep_disks:
             return
         progress.report(60, "Removing its disks")
-        self._remove(machine.note.volumes, but=external_id)
+        tree = Layers(self.connection, self.config).tree()
+        self._remove(dict.fromkeys([*machine.note.volumes, *owned(machine, tree)]), but=external_id)
 
     def discard(self, portal_uuid: str) -> bool:
         """Remove what bears this VM's mark and is used by nothing; True when something was removed."""
@@ -70,17 +72,23 @@ class Deletion(Part):
         paths = {key: volume.path() for key, volume in volumes.items()}
         users = Inventory.of(self.connection).users_of(*paths.values())
         overlays = storage.overlays_of(self.raw, paths.values())
-        going = set(paths.values())
-        removed = []
-        # An overlay among them goes before what it builds on.
-        for key, path in sorted(paths.items(), key=lambda item: len(overlays[item[1]])):
-            in_use = [user for user in users[path] if user != but]
-            above = [overlay for overlay in overlays[path] if overlay not in going]
-            if in_use or above:
-                _log.info("Volume %s stays: used by %s", path, in_use or above)
-                continue
-            if storage.remove(volumes[key]):
-                removed.append(key)
+        removed: list[str] = []
+        gone: set[str] = set()
+        # From the top down: what lies below something that stays must stay too.
+        while True:
+            free = [
+                key
+                for key, path in paths.items()
+                if path not in gone and not set(overlays[path]) - gone and not [u for u in users[path] if u != but]
+            ]
+            if not free:
+                break
+            for key in free:
+                gone.add(paths[key])
+                if storage.remove(volumes[key]):
+                    removed.append(key)
+        for path in set(paths.values()) - gone:
+            _log.info("Volume %s stays: used by %s", path, users[path] or overlays[path])
         return removed
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from providers.base import QUIET, Machines, NotFound, PowerState, Progress, VmRecord, VmSpec
 from providers.kvm import addresses, creation, deletion
 from providers.kvm.errors import vendor_calls
 from providers.kvm.inventory import Inventory, Known, Standing
+from providers.kvm.moments import snapshot_records
 from providers.kvm.part import Part
 from providers.kvm.records import Seen, power_of, vm_record
 
@@ -69,7 +71,7 @@ class KvmMachines(Part, Machines):
         known = inventory.one(domain)
         state, reason = domain.state()
         running = power_of(state)[0] is PowerState.RUNNING
-        return vm_record(
+        record = vm_record(
             Seen(
                 machine=known.machine,
                 state=state,
@@ -80,6 +82,7 @@ class KvmMachines(Part, Machines):
                 pools=inventory.pools(),
             )
         )
+        return replace(record, snapshots=snapshot_records(domain))
 
 
 def _listed(

@@ -36,6 +36,16 @@ def to_fragment(note: Note) -> Element:
     return root
 
 
+def put(domain: Element, note: Note) -> None:
+    """Write the note into a VM's document, in the place of the one that is there."""
+    metadata = domain.find("metadata")
+    if metadata is None:
+        metadata = add(domain, "metadata")
+    for old in metadata.findall(_ROOT):
+        metadata.remove(old)
+    metadata.append(to_element(note))
+
+
 def from_document(domain: Element) -> Note:
     """The note of a domain's document; an empty one for a VM that was made elsewhere."""
     found = domain.find(f"metadata/{_ROOT}")

@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from unittest import mock
 
 import pycdlib
 
-from providers.base import DiskSpec, Driver, NicSpec, ProviderError, VmRecord, VmSpec
+from providers.base import DiskDevice, DiskRecord, DiskSpec, Driver, NicSpec, ProviderError, VmRecord, VmSpec
 from providers.guest.cloudinit import SeedTexts
 from providers.guest.seed import seed_iso
 from providers.kvm import storage
@@ -165,6 +166,8 @@ def harness(mode: str = "offline") -> Harness:
         unreachable=KvmConfig(uri=backend.silent_uri(), open_timeout_s=1.0),
         create_fault=_refused_document,
         user_data=user_data,
+        mark_disk=mark_disk,
+        read_mark=read_mark,
         on_close=backend.close,
     )
 
@@ -185,6 +188,36 @@ def user_data(driver: Driver, vm: VmRecord) -> str:
         volume = raw.storageVolLookupByPath(seed)
         content = download(raw, volume)
     return read_seed(content)["user-data"]
+
+
+#: Where a mark lies in a disk: behind what an image of nothing has.
+_MARK_AT = 8 * 1024 * 1024
+
+
+def mark_disk(driver: Driver, vm: VmRecord, text: str) -> None:
+    """Write into the first disk of a stopped VM, as its guest would."""
+    del driver
+    disk = first_disk(vm)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(text.encode().ljust(512, b"\0"))
+        file.flush()
+        command = f"write -s {file.name} {_MARK_AT} 512"
+        subprocess.run(["qemu-io", "-f", disk.format, "-c", command, disk.volume], check=True, capture_output=True)
+
+
+def read_mark(driver: Driver, vm: VmRecord) -> str:
+    """Read it back, empty when nothing was written."""
+    disk = first_disk(driver.machines.get(vm.external_id))
+    with tempfile.NamedTemporaryFile() as file:
+        command = ["qemu-img", "convert", "-U", "-f", disk.format, "-O", "raw", disk.volume, file.name]
+        subprocess.run(command, check=True, capture_output=True)
+        with Path(file.name).open("rb") as content:
+            content.seek(_MARK_AT)
+            return content.read(512).rstrip(b"\0").decode()
+
+
+def first_disk(vm: VmRecord) -> DiskRecord:
+    return next(disk for disk in vm.disks or () if disk.device is DiskDevice.DISK)
 
 
 def download(raw: Any, volume: Any) -> bytes:

@@ -146,6 +146,9 @@ class VolumeFeatures(Features):
 class ImageFeatures(Features):
     add_from_url: bool = False
     add_from_file: bool = False
+    upload: bool = False
+    """Piece by piece, as a browser sends it."""
+    download: bool = False
     delete: bool = False
     isos: bool = False
     formats: frozenset[str] = frozenset()

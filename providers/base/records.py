@@ -194,6 +194,19 @@ class ImageRecord:
     default_user: str = ""
     path: str = ""
     created_at: datetime | None = None
+    used_by: tuple[str, ...] = ()
+    """external_ids of the VMs that have it in a drive, or a disk that builds on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedImage:
+    """What was begun of an image: not listed, and nothing can be made of it."""
+
+    key: str
+    name: str
+    portal_uuid: str = ""
+    """Of the wish that began it."""
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

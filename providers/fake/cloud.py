@@ -12,6 +12,7 @@ from providers.fake import seed
 from providers.fake.config import FakeConfig
 from providers.fake.errors import translate
 from providers.fake.faults import METADATA_PREFIX, Fault, error_of, fault_called
+from providers.fake.files import Files
 from providers.fake.state import Network, Vm, Volume
 from providers.fake.store import Store, Transaction
 
@@ -24,6 +25,7 @@ class Cloud:
         self.calls = 0
         with translated(translate):
             self.store = Store(config.path)
+            self.files = Files(config.path)
             with self.store.writing() as tx:
                 if tx.fact("made") is None:
                     seed.furnish(tx, config)

@@ -43,6 +43,11 @@ class FakeConfig(Config):
     dns_zones: tuple[str, ...] = Field(
         default=("demo.test",), title="DNS zones", description="Zones that a new cloud holds."
     )
+    fetches: bool = Field(
+        default=False,
+        title="Really fetch images",
+        description="Ask the address of an image for its file; otherwise that is only pretended.",
+    )
     without: tuple[str, ...] = Field(
         default=(), title="Missing facets", description="Facets that this cloud pretends not to have: “snapshots” …"
     )

@@ -216,7 +216,7 @@ def volume_record(volume: Volume, pools: Mapping[str, Pool], vms: list[Vm]) -> V
     )
 
 
-def image_record(image: Image, pools: Mapping[str, Pool]) -> ImageRecord:
+def image_record(image: Image, pools: Mapping[str, Pool], used_by: tuple[str, ...] = ()) -> ImageRecord:
     return ImageRecord(
         external_id=image.id,
         name=image.name,
@@ -229,6 +229,7 @@ def image_record(image: Image, pools: Mapping[str, Pool]) -> ImageRecord:
         default_user=image.default_user,
         path=f"{pools[image.pool].path}/{image.name}",
         created_at=moment(image.created_at),
+        used_by=used_by,
     )
 
 

@@ -166,6 +166,14 @@ class Image(Thing):
     content: str = ""
 
 
+class UnfinishedImage(Thing):
+    noun: ClassVar[str] = "unfinished image"
+
+    pool: str
+    portal_uuid: str = ""
+    begun_at: float = 0.0
+
+
 class Flavor(Thing):
     noun: ClassVar[str] = "flavor"
 

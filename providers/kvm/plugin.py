@@ -49,7 +49,17 @@ PLUGIN = Plugin(
             firmwares=frozenset({"bios", "uefi"}),
         ),
         power=PowerFeatures(pause=True, soft_stop=True, reset=True),
-        reshape=ReshapeFeatures(vcpus=True, memory=True, rename=True, autostart=True, description=True, metadata=True),
+        reshape=ReshapeFeatures(
+            vcpus=True,
+            memory=True,
+            rename=True,
+            autostart=True,
+            description=True,
+            metadata=True,
+            hot_vcpus=True,
+            hot_memory=True,
+            options=True,
+        ),
         disks=DiskFeatures(
             hot_plug=True,
             grow=True,

@@ -15,10 +15,10 @@ from typing import Any
 
 from providers.base import QUIET, Conflict, InvalidRequest, NotFound, OutOfCapacity, Progress
 from providers.kvm.errors import has_code
-from providers.kvm.headers import HEAD_BYTES, inspect
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.xml.elements import Source
 from providers.kvm.xml.storage import SeenVolume, read_pool, read_volume, volume_document
+from providers.transfer.headers import HEAD_BYTES, inspect
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from providers.base import (
     DiskSpec,
     ImageSpec,
     InvalidRequest,
-    NotSupported,
     PoolSpec,
     VolumeSpec,
 )
@@ -87,8 +86,6 @@ def test_an_upload_that_is_stopped_leaves_nothing(backend: Backend) -> None:
             ImageSpec(name=f"{backend.name}-stop", path=str(backend.image_file), pool=backend.name), Story(stop_at=1)
         )
     assert set(backend.pool.listVolumes()) == before
-    with pytest.raises(NotSupported):
-        backend.driver.images.add(ImageSpec(name="x", url="https://images.example.test/x"))
 
 
 def test_an_image_that_was_copied_into_the_folder_is_found(backend: Backend) -> None:

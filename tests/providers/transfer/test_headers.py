@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from providers.guest.cloudinit import SeedTexts
 from providers.guest.seed import seed_iso
-from providers.kvm.headers import HEAD_BYTES, Header, inspect
+from providers.transfer.headers import HEAD_BYTES, Header, inspect
 
 
 def qcow2(*, version: int = 3, size: int = 1 << 30, backing: bytes = b"", flags: int = 0, encryption: int = 0) -> bytes:

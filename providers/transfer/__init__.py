@@ -1,0 +1,1 @@
+"""What every kind of provider needs to bring an image in: fetching it, unpacking it, and looking at what it is."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from providers.base import Config
 
@@ -53,6 +53,64 @@ class KvmConfig(Config):
         default=5.0, ge=0.1, le=60.0, title="Connection deadline", description="In seconds, for opening a connection."
     )
 
+    ssh_key: SecretStr | None = Field(
+        default=None,
+        title="SSH private key",
+        description="For qemu+ssh, without a passphrase. Empty: the key of the user that the portal runs as.",
+    )
+    #: Sealed although it is no secret: whoever can write to the database must not be able to pass off another host.
+    known_hosts: SecretStr | None = Field(
+        default=None,
+        title="SSH known hosts",
+        description="The host's keys, as lines of a known_hosts file. Empty: what the portal's user knows. "
+        "The check of the connection tells the line of a host that is not known yet.",
+        json_schema_extra={"multiline": True},
+    )
+    tls_ca: str = Field(
+        default="",
+        title="TLS authority",
+        description="For qemu+tls: the certificate (PEM) that the host's own is signed with. Empty: the system's.",
+        max_length=50_000,
+        json_schema_extra={"multiline": True},
+    )
+    tls_certificate: str = Field(
+        default="",
+        title="TLS client certificate",
+        description="For qemu+tls: what the portal shows to the host (PEM).",
+        max_length=50_000,
+        json_schema_extra={"multiline": True},
+    )
+    tls_key: SecretStr | None = Field(
+        default=None, title="TLS client key", description="For qemu+tls: the key of the client certificate (PEM)."
+    )
+    sasl_user: str = Field(
+        default="", title="User", description="Where libvirt on the host asks for a user and a password.", max_length=64
+    )
+    sasl_password: SecretStr | None = Field(default=None, title="Password")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("A TLS client certificate and its key belong together: give both or none")
+        if bool(self.sasl_user) != bool(self.sasl_password):
+            raise ValueError("A user and a password belong together: give both or none")
+        return self
+
+    @field_validator("ssh_key")
+    @classmethod
+    def _a_key(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value().strip() if key else ""
+        if not text:
+            return None
+        if "PRIVATE KEY-----" not in text:
+            raise ValueError("This is not a private key: it begins with -----BEGIN … PRIVATE KEY-----")
+        return key
+
+    @field_validator("tls_key", "sasl_password", "known_hosts")
+    @classmethod
+    def _none_when_empty(cls, secret: SecretStr | None) -> SecretStr | None:
+        return secret if secret and secret.get_secret_value() else None
+
     @field_validator("uri")
     @classmethod
     def _known_and_harmless(cls, uri: str) -> str:
@@ -96,12 +154,3 @@ class KvmConfig(Config):
     def host(self) -> str:
         """The remote host's name, empty for this machine."""
         return urlsplit(self.uri).hostname or ""
-
-    @property
-    def open_uri(self) -> str:
-        """The URI to open: with ssh, never asks at a terminal."""
-        parts = urlsplit(self.uri)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-        if self.transport != "ssh" or any(name == "no_tty" for name, _ in query):
-            return self.uri
-        return urlunsplit(parts._replace(query=urlencode([*query, ("no_tty", "1")])))

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from providers.base import ProviderEvent, Unreachable
-from providers.kvm import eventloop, subscriptions
+from providers.base import AuthenticationFailed, ProviderError, ProviderEvent, Unreachable
+from providers.kvm import eventloop, remote, subscriptions
 from providers.kvm.config import KvmConfig
-from providers.kvm.errors import vendor_calls
+from providers.kvm.errors import UNKNOWN_HOST_KEY, vendor_calls
 from providers.kvm.native import LibvirtError, libvirt
 
 _log = logging.getLogger(__name__)
@@ -35,9 +35,11 @@ LINGER_S = 600.0
 class Connection:
     """One open connection. `raw` is libvirt's virConnect; calls on it go inside `vendor_calls()`."""
 
-    def __init__(self, raw: Any, config: KvmConfig) -> None:
+    def __init__(self, raw: Any, config: KvmConfig, access: remote.Access) -> None:
         self.raw = raw
         self.uri = config.uri
+        #: How the host is reached, for what goes beside this connection.
+        self.access = access
         self.is_local = config.is_local
         self.has_events = eventloop.start()
         self.users = 0
@@ -102,6 +104,7 @@ class Connection:
         if self.has_events:
             _quietly(self.raw.unregisterCloseCallback)
         _quietly(self.raw.close)
+        self.access.close()
 
     def _tell(self, event: ProviderEvent) -> None:
         with self._lock:
@@ -120,24 +123,26 @@ class Connection:
 class _Attempt:
     """Opening one URI, in a thread of its own: `virConnectOpen` cannot be interrupted and has no deadline."""
 
-    def __init__(self, config: KvmConfig) -> None:
+    def __init__(self, config: KvmConfig, key: str) -> None:
         self.config = config
+        self.key = key
         self.done = threading.Event()
         self.error: BaseException | None = None
         threading.Thread(target=self._run, name="libvirt-open", daemon=True).start()
 
     def _run(self) -> None:
-        uri = self.config.uri
+        access = remote.Access(self.config)
         try:
             with vendor_calls():
-                connection = Connection(_open(self.config), self.config)
+                connection = Connection(_open(self.config, access.uri), self.config, access)
             with _lock:
-                _shared[uri] = connection
+                _shared[self.key] = connection
         except BaseException as exc:
+            access.close()
             self.error = exc
         finally:
             with _lock:
-                _attempts.pop(uri, None)
+                _attempts.pop(self.key, None)
             self.done.set()
 
 
@@ -156,33 +161,70 @@ def acquire(config: KvmConfig) -> Connection:
     refused. A connection that succeeds later than that serves the next caller.
     """
     _prune()
+    key = remote.identity(config)
     with _lock:
-        connection = _shared.get(config.uri)
+        connection = _shared.get(key)
         if connection is not None and connection.is_alive:
             connection.users += 1
             return connection
-        attempt = _attempts.get(config.uri)
+        attempt = _attempts.get(key)
         if attempt is None:
-            attempt = _attempts[config.uri] = _Attempt(config)
+            attempt = _attempts[key] = _Attempt(config, key)
     if not attempt.done.wait(config.open_timeout_s):
         raise Unreachable(f"The hypervisor did not answer within {config.open_timeout_s:g} seconds.")
     if attempt.error is not None:
-        raise attempt.error
+        raise _with_the_hosts_key(config, attempt.error)
     with _lock:
-        connection = _shared[config.uri]
+        connection = _shared[key]
         connection.users += 1
         return connection
 
 
-def _open(config: KvmConfig) -> Any:
+def _with_the_hosts_key(config: KvmConfig, error: BaseException) -> BaseException:
+    """Where the host's key is not known: the same error with what a person needs to make it known."""
+    if not isinstance(error, ProviderError) or error.reason != UNKNOWN_HOST_KEY:
+        return error
+    fingerprint, line = remote.host_key(config)
+    if not line:
+        return error
+    return AuthenticationFailed(
+        f"{UNKNOWN_HOST_KEY} If its fingerprint is {fingerprint}, add this line to “SSH known hosts”: {line}",
+        error.detail,
+        field="known_hosts",
+    )
+
+
+def _open(config: KvmConfig, uri: str) -> Any:
     eventloop.start()
-    # No callbacks for credentials: whatever would ask a person fails instead.
-    raw = libvirt.open(config.open_uri)
+    password = config.sasl_password.get_secret_value() if config.sasl_password else ""
+    if password:
+        raw = libvirt.openAuth(uri, [_ASKED_FOR, _answers(config.sasl_user, password), None], 0)
+    else:
+        # No callbacks for credentials: whatever would ask a person fails instead.
+        raw = libvirt.open(uri)
     try:
         raw.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
     except LibvirtError as exc:
         _log.info("No keepalive on %s: %s", config.uri, exc)
     return raw
+
+
+_ASKED_FOR = [libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_PASSPHRASE]
+
+
+def _answers(user: str, password: str) -> Callable[[list[list[Any]], object], int]:
+    """What libvirt calls with its questions: each is a list whose first item says what is asked, and the last one is
+    the place for the answer."""
+    told = {libvirt.VIR_CRED_AUTHNAME: user, libvirt.VIR_CRED_PASSPHRASE: password}
+
+    def answer(questions: list[list[Any]], _: object) -> int:
+        for question in questions:
+            if question[0] not in told:
+                return -1
+            question[4] = told[question[0]]
+        return 0
+
+    return answer
 
 
 def _prune() -> None:

@@ -59,7 +59,7 @@ class KvmConsoles(Part, Consoles):
         if self.config.transport != "ssh":
             raise Conflict("This VM's screen can only be reached on its host; connect the provider by ssh.")
         return StreamConsole(
-            connect=lambda: tunnel.connect(self.config, host, graphics.port),
+            connect=lambda: tunnel.connect(self.config, self.connection.access, host, graphics.port),
             endpoint=f"{endpoint}:{graphics.port}",
             password=graphics.password,
         )

@@ -102,6 +102,9 @@ def translate(error: Exception) -> ProviderError | None:
         return OutOfCapacity("The storage of the host is full.", detail)
     if any(words in text for words in _NO_MEMORY):
         return OutOfCapacity("The host has no memory left for this.", detail)
+    if domain in _TRANSPORT and (said := _said_of_the_line(text)) is not None:
+        kind, reason = said
+        return kind(reason, detail)
     if domain in _TRANSPORT and code in _GENERAL:
         if "authentication" in text.lower() or "permission denied" in text.lower():
             return AuthenticationFailed("The hypervisor refused the credentials.", detail)
@@ -113,6 +116,38 @@ def translate(error: Exception) -> ProviderError | None:
         return ProviderError("The hypervisor could not do this.", detail)
     kind, reason = known
     return kind(reason, detail)
+
+
+UNKNOWN_HOST_KEY = "The host's SSH key is not known."
+
+#: What ssh and GnuTLS say of a line that could not be made, in the order in which it has to be looked for. libvirt
+#: hands it on as its own text with a general code.
+_SAID_OF_THE_LINE: tuple[tuple[str, _Known], ...] = (
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        (AuthenticationFailed, "The host shows another SSH key than the known one: ask its owner before you go on."),
+    ),
+    ("Host key verification failed", (AuthenticationFailed, UNKNOWN_HOST_KEY)),
+    ("Permission denied (", (AuthenticationFailed, "The host refused the portal's SSH key or user.")),
+    ("Could not resolve hostname", (Unreachable, "The name of the host cannot be resolved.")),
+    ("Connection refused", (Unreachable, "The host does not take connections at this port.")),
+    ("Connection timed out", (Unreachable, "The host does not answer.")),
+    ("No route to host", (Unreachable, "The host does not answer.")),
+    ("Our own certificate", (AuthenticationFailed, "The TLS client certificate does not fit the given authority.")),
+    ("owner does not match", (AuthenticationFailed, "The host's TLS certificate is for another name.")),
+    ("expired", (AuthenticationFailed, "The host's TLS certificate has expired.")),
+    ("is not trusted", (AuthenticationFailed, "The host's TLS certificate is not signed by the given authority.")),
+    (
+        "verify peer's certificate",
+        (AuthenticationFailed, "The host's TLS certificate is not signed by the given authority."),
+    ),
+    ("TLS confirmation", (AuthenticationFailed, "The host did not accept the portal's TLS certificate.")),
+    ("error in libcrypto", (AuthenticationFailed, "The SSH private key cannot be read; it must have no passphrase.")),
+)
+
+
+def _said_of_the_line(text: str) -> _Known | None:
+    return next((known for words, known in _SAID_OF_THE_LINE if words in text), None)
 
 
 #: The object was removed, or switched off, by somebody else.

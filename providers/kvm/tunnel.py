@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 from providers.base import Unreachable
 from providers.kvm.config import KvmConfig
+from providers.kvm.remote import Access
 
 
-def command(config: KvmConfig, host: str, port: int) -> list[str]:
+def command(config: KvmConfig, access: Access, host: str, port: int) -> list[str]:
     """The ssh call that carries one connection over its standard input and output. Never asks anybody anything."""
     parts = urlsplit(config.uri)
     parameters = dict(parse_qsl(parts.query))
-    words = ["ssh", "-T", "-oBatchMode=yes", "-oConnectTimeout=5", "-oClearAllForwardings=yes"]
+    words = [*access.ssh, "-T", "-oBatchMode=yes", "-oConnectTimeout=5", "-oClearAllForwardings=yes"]
     if parts.port:
         words += ["-p", str(parts.port)]
     if parts.username:
@@ -26,13 +27,13 @@ def command(config: KvmConfig, host: str, port: int) -> list[str]:
     return [*words, "-W", f"{host}:{port}", "--", config.host]
 
 
-def connect(config: KvmConfig, host: str, port: int) -> socket.socket:
+def connect(config: KvmConfig, access: Access, host: str, port: int) -> socket.socket:
     """A socket whose other end is the remote port; closing it ends ssh. Raises Unreachable when ssh cannot start."""
     theirs, ours = socket.socketpair()
     with ours:
         try:
             process = subprocess.Popen(
-                command(config, host, port),
+                command(config, access, host, port),
                 stdin=ours.fileno(),
                 stdout=ours.fileno(),
                 stderr=subprocess.DEVNULL,

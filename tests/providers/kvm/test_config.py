@@ -6,6 +6,7 @@ import pytest
 
 from providers.base import InvalidRequest
 from providers.kvm.config import KvmConfig
+from providers.kvm.remote import Access
 from providers.kvm.tunnel import command
 
 
@@ -56,13 +57,13 @@ def test_everything_else_is_refused_with_its_field(uri: str) -> None:
 
 
 def test_ssh_never_asks_at_a_terminal() -> None:
-    assert KvmConfig(uri="qemu+ssh://host/system").open_uri == "qemu+ssh://host/system?no_tty=1"
-    assert KvmConfig(uri="qemu:///system").open_uri == "qemu:///system"
+    assert Access(KvmConfig(uri="qemu+ssh://host/system")).uri == "qemu+ssh://host/system?no_tty=1"
+    assert Access(KvmConfig(uri="qemu:///system")).uri == "qemu:///system"
 
 
 def test_the_tunnel_goes_as_libvirt_goes() -> None:
     config = KvmConfig(uri="qemu+ssh://ops@host.example:2222/system?keyfile=/k")
-    words = command(config, "127.0.0.1", 5901)
+    words = command(config, Access(config), "127.0.0.1", 5901)
     assert words[0] == "ssh"
     assert words[-4:] == ["-W", "127.0.0.1:5901", "--", "host.example"]
     assert "-oBatchMode=yes" in words

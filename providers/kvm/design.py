@@ -8,11 +8,11 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid5
 
-from pydantic import ValidationError
-
 from providers.base import DiskSpec, InvalidRequest, NicSpec, VmSpec
+from providers.kvm import offers
 from providers.kvm.hostfacts import HostFacts
 from providers.kvm.options import KvmOptions
 from providers.kvm.xml.elements import Card, Drive, Machine, Note, Source
@@ -27,6 +27,8 @@ DISK_BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
 #: What can be plugged into a running VM: disks and network cards together.
 SPARE_PORTS = 8
 CACHES = frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"})
+#: Options that are answered by other parts of the machine; the others are written as they were asked for.
+_DESIGNED = frozenset({"cpu_mode", "machine", "firmware", "disk_bus", "nic_model", "video"})
 NIC_MODELS = frozenset({"virtio", "e1000e", "e1000", "rtl8139"})
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -54,12 +56,12 @@ def domain_uuid(portal_uuid: str) -> UUID:
 
 def options_of(spec: VmSpec) -> KvmOptions:
     """The options of this kind; raises InvalidRequest that names the wrong one."""
-    try:
-        return KvmOptions.model_validate(spec.options)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in ("options", *first["loc"]))
-        raise InvalidRequest(f"{first['msg']}.", field=where) from None
+    return offers.options_of(spec.options)
+
+
+def asked_of(options: KvmOptions) -> dict[str, Any]:
+    """The options that differ from their default, which leaves the choice to this module."""
+    return options.model_dump(mode="json", exclude_defaults=True)
 
 
 def check_name(name: str, field: str = "name") -> None:
@@ -79,7 +81,7 @@ def check_name(name: str, field: str = "name") -> None:
 def check(spec: VmSpec, facts: HostFacts) -> None:
     """Raise InvalidRequest, with its field, for what this host can never run."""
     check_name(spec.name)
-    options_of(spec)
+    check_options(spec, facts)
     if spec.flavor:
         raise InvalidRequest("This provider has no flavors; choose vCPUs and memory.", field="flavor")
     if spec.zone:
@@ -97,19 +99,33 @@ def check(spec: VmSpec, facts: HostFacts) -> None:
     for index, disk in enumerate(spec.disks):
         check_disk(disk, f"disks.{index}.")
     for index, nic in enumerate(spec.nics):
-        _check_nic(nic, f"nics.{index}")
+        check_nic(nic, f"nics.{index}.")
     for text, field in _texts(spec):
         if any(ord(char) < 32 and char not in "\t\n\r" for char in text):
             raise InvalidRequest("Control characters are not allowed here.", field=field)
 
 
+def check_options(spec: VmSpec, facts: HostFacts) -> None:
+    """Raise InvalidRequest for options that this host cannot give, or that do not go with the VM's size."""
+    options = options_of(spec)
+    asked = asked_of(options)
+    offers.check_options(asked, facts)
+    offers.check_whole(
+        asked,
+        most_vcpus=max(spec.vcpus, options.max_vcpus),
+        memory_mib=max(spec.memory_mib, options.max_memory_mib),
+    )
+    if options.secure_boot and spec.firmware == "bios":
+        raise InvalidRequest("Secure Boot needs the firmware UEFI.", field="options.secure_boot")
+
+
 def design(spec: VmSpec, facts: HostFacts, content: Content, *, uuid: UUID, now: datetime) -> Machine:
     """The machine that this spec becomes on this host. Expects a spec that `check` let pass."""
+    check_options(spec, facts)
     options = options_of(spec)
     machine = options.machine or facts.machines[0]
-    if machine not in facts.machines:
-        raise InvalidRequest(f"The host has no machine “{machine}”.", field="options.machine")
-    efi = spec.firmware == "uefi" or (not facts.is_x86 and facts.has_efi)
+    screen = offers.video(options.video, facts)
+    efi = "uefi" in {spec.firmware, options.firmware} or options.secure_boot or (not facts.is_x86 and facts.has_efi)
     return Machine(
         name=spec.name,
         uuid=str(uuid),
@@ -129,13 +145,14 @@ def design(spec: VmSpec, facts: HostFacts, content: Content, *, uuid: UUID, now:
         vcpus=spec.vcpus,
         memory_mib=spec.memory_mib,
         firmware="efi" if efi else "",
-        cpu_mode=_cpu_mode(options, facts),
+        cpu_mode=_libvirts_mode(offers.cpu_mode(options.cpu_mode, facts)),
         x86=facts.is_x86,
         drives=tuple(_drives(spec, options, content, machine)),
         cards=tuple(card(nic, options) for nic in spec.nics),
         # A descriptor that libvirt passes can only cross a local socket. A remote host listens where only it can reach.
         listen="none" if facts.is_local else "127.0.0.1",
-        video=_video(options, facts),
+        video="" if screen == "none" else screen,
+        options={name: value for name, value in asked_of(options).items() if name not in _DESIGNED},
         root_ports=_root_ports(spec, content) if machine != "pc" else 0,
     )
 
@@ -148,7 +165,16 @@ def card(nic: NicSpec, options: KvmOptions) -> Card:
         bridge=nic.network.removeprefix(BRIDGE_PREFIX) if is_bridge else "",
         mac=nic.mac,
         model=nic.model or options.nic_model or "virtio",
+        filter=nic.filter,
+        filter_address=_ipv4(nic.address) if nic.filter else "",
+        isolated=nic.isolated,
+        vlan=nic.vlan,
     )
+
+
+def _ipv4(address: str) -> str:
+    found = ipaddress.ip_interface(address) if address else None
+    return str(found.ip) if found is not None and found.version == 4 else ""
 
 
 def check_disk(disk: DiskSpec, field: str = "") -> None:
@@ -182,12 +208,13 @@ def next_target(bus: str, taken: Iterable[str]) -> str:
     return free
 
 
-def _check_nic(nic: NicSpec, field: str) -> None:
+def check_nic(nic: NicSpec, at: str = "") -> None:
+    """Raise InvalidRequest for values that no card can have; `at` begins the fields' names."""
     # The lowest bit of the first byte marks a group address, which no card can have.
     if nic.mac and (not _MAC.fullmatch(nic.mac.lower()) or int(nic.mac[:2], 16) & 1):
-        raise InvalidRequest("This is no MAC address of a card.", field=f"{field}.mac")
+        raise InvalidRequest("This is no MAC address of a card.", field=f"{at}mac")
     if nic.model not in {"", *NIC_MODELS}:
-        raise InvalidRequest(f"There is no card model “{nic.model}”.", field=f"{field}.model")
+        raise InvalidRequest(f"There is no card model “{nic.model}”.", field=f"{at}model")
     try:
         if nic.address:
             ipaddress.ip_interface(nic.address)
@@ -196,31 +223,11 @@ def _check_nic(nic: NicSpec, field: str) -> None:
         for server in nic.dns:
             ipaddress.ip_address(server)
     except ValueError as exc:
-        raise InvalidRequest("This is no address, such as 192.0.2.7/24.", str(exc), field=f"{field}.address") from exc
+        raise InvalidRequest("This is no address, such as 192.0.2.7/24.", str(exc), field=f"{at}address") from exc
 
 
-def _cpu_mode(options: KvmOptions, facts: HostFacts) -> str:
-    """Under KVM the guest gets the host's processor; emulation offers all it has, since qemu64 lacks what today's
-    distributions require (x86-64-v2)."""
-    wanted = "" if options.cpu_mode == "emulator-default" else options.cpu_mode
-    if options.cpu_mode:
-        if wanted and wanted not in facts.cpu_modes:
-            raise InvalidRequest(
-                f"The host does not offer the CPU mode “{options.cpu_mode}”.", field="options.cpu_mode"
-            )
-        return wanted
-    preferred = ("host-passthrough", "host-model") if facts.virt_type == "kvm" else ("maximum",)
-    return next((mode for mode in preferred if mode in facts.cpu_modes), "")
-
-
-def _video(options: KvmOptions, facts: HostFacts) -> str:
-    if options.video == "none":
-        return ""
-    if options.video:
-        if facts.videos and options.video not in facts.videos:
-            raise InvalidRequest(f"The host has no screen “{options.video}”.", field="options.video")
-        return options.video
-    return "vga" if facts.videos and "virtio" not in facts.videos else "virtio"
+def _libvirts_mode(mode: str) -> str:
+    return "" if mode == "emulator-default" else mode
 
 
 def _drives(spec: VmSpec, options: KvmOptions, content: Content, machine: str) -> Iterable[Drive]:

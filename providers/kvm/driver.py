@@ -6,6 +6,7 @@ from typing import cast
 
 from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, Driver, Features
 from providers.kvm import connection as connections
+from providers.kvm import offers
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.disks import KvmDisks
@@ -17,6 +18,7 @@ from providers.kvm.images import KvmImages
 from providers.kvm.machines import KvmMachines
 from providers.kvm.metrics import KvmMetrics
 from providers.kvm.networks import KvmNetworks
+from providers.kvm.nics import KvmNics
 from providers.kvm.plugin import PLUGIN
 from providers.kvm.pools import KvmPools
 from providers.kvm.power import KvmPower
@@ -38,6 +40,7 @@ class KvmDriver(Driver):
     volumes: KvmVolumes
     images: KvmImages
     networks: KvmNetworks
+    nics: KvmNics
     host: KvmHost
     metrics: KvmMetrics
     events: KvmEvents | None
@@ -58,6 +61,7 @@ class KvmDriver(Driver):
         self.volumes = KvmVolumes(*parts)
         self.images = KvmImages(*parts)
         self.networks = KvmNetworks(*parts)
+        self.nics = KvmNics(*parts)
         self.host = KvmHost(*parts)
         self.metrics = KvmMetrics(*parts)
         # A process that was forked after it had talked to libvirt gets no events, and says so.
@@ -71,7 +75,13 @@ class KvmDriver(Driver):
         missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
         declared = PLUGIN.declares.model_copy(update=missing)
         firmwares = frozenset({"bios"} if facts.is_x86 else ()) | frozenset({"uefi"} if facts.has_efi else ())
-        found: dict[str, Features] = {"machines": declared.machines.model_copy(update={"firmwares": firmwares})}
+        found: dict[str, Features] = {"machines": declared.machines.model_copy(
+                update={
+                    "firmwares": firmwares,
+                    "option_choices": offers.choices(facts),
+                    "option_refusals": offers.refusals(facts),
+                }
+            )}
         if not self.config.is_local and self.config.transport != "ssh":
             # The screen listens on the host's loopback, where neither TLS nor TCP to libvirt leads.
             found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}))

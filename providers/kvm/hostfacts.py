@@ -10,8 +10,9 @@ from typing import Any
 from providers.base import InvalidRequest
 from providers.kvm.config import KvmConfig
 from providers.kvm.connection import Connection
-from providers.kvm.native import LibvirtError
-from providers.kvm.xml.capabilities import SeenEmulator, SeenHost, read_emulator, read_host
+from providers.kvm.errors import still_there
+from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.xml.capabilities import SeenEmulator, SeenHost, read_emulator, read_host, read_node_device
 
 #: Capabilities change when packages of the host are upgraded.
 _GOOD_FOR_S = 600.0
@@ -34,6 +35,17 @@ class HostFacts:
     max_vcpus: int
     memory_mib: int
     is_local: bool
+    cpu_models: tuple[str, ...] = ()
+    cpus: frozenset[int] = frozenset()
+    """Numbers of the host's CPUs; empty where it does not tell."""
+    has_secure_boot: bool = False
+    has_tpm: bool = False
+    has_virtiofs: bool = False
+    hugepages_kib: tuple[int, ...] = ()
+    """Sizes of which the host has set pages aside."""
+    pci_devices: tuple[tuple[str, str], ...] = ()
+    """Address and words of those that can be handed to a VM."""
+    usb_devices: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_x86(self) -> bool:
@@ -85,7 +97,48 @@ def _read(raw: Any, config: KvmConfig) -> HostFacts:
         max_vcpus=best.max_vcpus,
         memory_mib=memory_mib(raw),
         is_local=config.is_local,
+        cpu_models=best.cpu_models,
+        cpus=host.cpus,
+        has_secure_boot=best.has_secure_loader and "efi" in best.firmwares,
+        has_tpm="emulator" in best.tpm_backends,
+        has_virtiofs="virtiofs" in best.filesystem_drivers and (not config.is_local or _has_virtiofsd()),
+        hugepages_kib=tuple(size for size in host.page_sizes_kib if size > _PAGE_KIB and _pages(raw, size)),
+        # Without an IOMMU a device would write wherever the guest tells it to, so libvirt hands none over.
+        pci_devices=_devices(raw, libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV) if host.has_iommu else (),
+        usb_devices=_devices(raw, libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_USB_DEV),
     )
+
+
+#: The usual page; larger ones must be set aside.
+_PAGE_KIB = 4
+_PCI_BRIDGE = 0x06
+_USB_HUB_VENDOR = "1d6b:"
+#: QEMU's capabilities say that it could talk to virtiofsd, and not whether that is installed.
+_VIRTIOFSD = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd", "/usr/bin/virtiofsd")
+
+
+def _has_virtiofsd() -> bool:
+    return any(Path(path).exists() for path in _VIRTIOFSD)
+
+
+def _pages(raw: Any, size_kib: int) -> bool:
+    """Whether any page of this size is free; a host that does not tell has none."""
+    try:
+        free = raw.getFreePages([size_kib], 0, 1, 0)
+    except LibvirtError:
+        return False
+    return any(int(count) > 0 for cell in free.values() for count in cell.values())
+
+
+def _devices(raw: Any, flag: int) -> tuple[tuple[str, str], ...]:
+    """Devices that may be handed to a VM: no bridges, and no hubs of the host itself."""
+    try:
+        seen = [read_node_device(text) for text in still_there(raw.listAllDevices(flag), lambda each: each.XMLDesc(0))]
+    except LibvirtError:
+        # A libvirt built without the driver of host devices.
+        return ()
+    usable = {key: words for key, words, kind in seen if kind >> 16 != _PCI_BRIDGE and _USB_HUB_VENDOR not in key}
+    return tuple(sorted(usable.items()))
 
 
 def choose_virt_type(host: SeenHost, local_flags: frozenset[str] | None, wanted: str, kvm_answers: bool) -> str:

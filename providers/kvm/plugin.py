@@ -14,6 +14,7 @@ from providers.base import (
     MetricsFeatures,
     NetworkFeatures,
     NetworkMode,
+    NicFeatures,
     Plugin,
     PoolFeatures,
     PowerFeatures,
@@ -81,6 +82,18 @@ PLUGIN = Plugin(
             delete=True,
             isos=True,
             formats=frozenset({"qcow2", "raw", "iso"}),
+        ),
+        nics=NicFeatures(
+            hot_plug=True,
+            change_network=True,
+            change_model=True,
+            link=True,
+            isolation=True,
+            vlan=True,
+            filters=frozenset(
+                {"clean-traffic", "clean-traffic-gateway", "no-mac-spoofing", "no-ip-spoofing", "no-arp-spoofing"}
+            ),
+            models=frozenset({"virtio", "e1000e", "e1000", "rtl8139"}),
         ),
         networks=NetworkFeatures(
             create=True,

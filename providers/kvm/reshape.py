@@ -1,52 +1,83 @@
-"""Updates of a VM: size, name, description, start with the host, metadata."""
+"""Updates of a VM: size, options, name, description, start with the host, metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from providers.base import AlreadyExists, Conflict, InvalidRequest, NotSupported, OptionsRecord, Reshape, VmRecord
 from providers.kvm.design import check_name
-from providers.kvm.errors import vendor_calls
-from providers.kvm.hostfacts import host_facts
+from providers.kvm.errors import has_code, vendor_calls
+from providers.kvm.hostfacts import HostFacts, host_facts
 from providers.kvm.machines import KvmMachines
-from providers.kvm.native import libvirt
+from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.offers import check_options, check_whole, cpu_mode, options_of, video
+from providers.kvm.options import KvmOptions
 from providers.kvm.part import Part
 from providers.kvm.xml import note
-from providers.kvm.xml.build import write
+from providers.kvm.xml.build import Element, write
 from providers.kvm.xml.domain_reader import read_machine
+from providers.kvm.xml.edit import close_document, open_document
+from providers.kvm.xml.memory import memory_of, write_amount
+from providers.kvm.xml.processor import vcpus_of, write_vcpus
+from providers.kvm.xml.shape import read_shape, write_shape
 
+#: A guest gives memory back within this time, or not at all.
+BALLOON_S = 3.0
+#: How libvirt says that a running VM cannot take a change.
+_LATER = (
+    libvirt.VIR_ERR_OPERATION_INVALID,
+    libvirt.VIR_ERR_OPERATION_FAILED,
+    libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+    libvirt.VIR_ERR_OPERATION_TIMEOUT,
+    libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+    libvirt.VIR_ERR_INVALID_ARG,
+    libvirt.VIR_ERR_INTERNAL_ERROR,
+)
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+_DEFAULTS: dict[str, Any] = KvmOptions().model_dump(mode="json")
 _BOTH = libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_AFFECT_LIVE
 
 
 class KvmReshape(Part, Reshape):
     def set_vcpus(self, external_id: str, vcpus: int) -> VmRecord:
+        """A running VM takes more up to its most; fewer only where its guest lets them go, else at its next start."""
         with vendor_calls():
-            domain = self._stopped(external_id)
+            domain = self.domain(external_id)
             most = host_facts(self.connection, self.config).max_vcpus
             if vcpus < 1 or (most and vcpus > most):
                 raise InvalidRequest(f"The host's machines have 1 to {most} vCPUs.", field="vcpus")
-            # The number now can never be above the most there may be, so the order depends on the direction.
-            most_flag = _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM
-            steps = [most_flag, _CONFIG]
-            if vcpus < read_machine(domain.XMLDesc(0)).vcpus:
-                steps.reverse()
-            for flags in steps:
-                domain.setVcpusFlags(vcpus, flags)
+            root = self._next_document(domain)
+            now, room = vcpus_of(root)
+            # Room to grow stays; without it the most is just the number.
+            room = max(room, vcpus) if room > now else vcpus
+            check_whole(read_shape(root), most_vcpus=room, memory_mib=memory_of(root)[1])
+            write_vcpus(root, vcpus, room)
+            self._define(root)
+            if domain.isActive():
+                self._now(domain, lambda: domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_AFFECT_LIVE))
             return self._record(domain)
 
     def set_memory(self, external_id: str, memory_mib: int) -> VmRecord:
+        """A running VM takes more up to its most, and gives back what its guest lets go, by its balloon."""
         with vendor_calls():
-            domain = self._stopped(external_id)
+            domain = self.domain(external_id)
             most = host_facts(self.connection, self.config).memory_mib
             if memory_mib < 16 or (most and memory_mib > most):
                 raise InvalidRequest(f"The host has {most} MiB of memory in all.", field="memory_mib")
-            kib = memory_mib * 1024
-            # Setting the most cuts the amount now down to it, so this order is right in both directions.
-            domain.setMemoryFlags(kib, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
-            domain.setMemoryFlags(kib, _CONFIG)
+            root = self._next_document(domain)
+            now, room = memory_of(root)
+            room = max(room, memory_mib) if room > now else memory_mib
+            check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=room)
+            write_amount(root, memory_mib, room)
+            self._define(root)
+            if domain.isActive():
+                kib = memory_mib * 1024
+                if self._now(domain, lambda: domain.setMemoryFlags(kib, libvirt.VIR_DOMAIN_AFFECT_LIVE)):
+                    self._wait_for_balloon(domain, memory_mib)
             return self._record(domain)
 
     def set_flavor(self, external_id: str, flavor: str) -> VmRecord:
@@ -98,10 +129,53 @@ class KvmReshape(Part, Reshape):
             return self._record(domain)
 
     def options(self, external_id: str) -> OptionsRecord:
-        raise NotSupported("Options cannot be read yet.")
+        with vendor_calls():
+            domain = self.domain(external_id)
+            after = read_shape(self._next_document(domain))
+            if not domain.isActive():
+                return OptionsRecord(live=after, pending=after)
+            return OptionsRecord(live=read_shape(open_document(domain.XMLDesc(0))), pending=after)
 
     def set_options(self, external_id: str, options: Mapping[str, Any]) -> VmRecord:
-        raise NotSupported("Options cannot be changed yet.")
+        """Changes what the VM starts from next; only what differs is touched, in the document as it is."""
+        asked = options_of(options)
+        with vendor_calls():
+            domain = self.domain(external_id)
+            facts = host_facts(self.connection, self.config)
+            root = self._next_document(domain)
+            wanted = _differing(asked, read_shape(root), facts)
+            if wanted:
+                check_options(wanted, facts)
+                write_shape(root, wanted, listen="none" if facts.is_local else "127.0.0.1")
+                check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=memory_of(root)[1])
+                self._define(root)
+            return self._record(domain)
+
+    def _next_document(self, domain: Any) -> Element:
+        """What the VM starts from next, with its secrets: without them the screen's password would be lost."""
+        if not domain.isPersistent():
+            raise Conflict("It exists only while it runs, so nothing of it can be kept for later.")
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+        return open_document(domain.XMLDesc(flags))
+
+    def _define(self, root: Element) -> None:
+        self.raw.defineXML(close_document(root))
+
+    def _now(self, domain: Any, change: Callable[[], object]) -> bool:
+        """Try it on the running VM; what it cannot take is in its next document already, and told as pending."""
+        try:
+            change()
+        except LibvirtError as exc:
+            if has_code(exc, *_LATER):
+                return False
+            raise
+        return bool(domain.isActive())
+
+    def _wait_for_balloon(self, domain: Any, memory_mib: int) -> None:
+        """Until the guest has given or taken it, at most BALLOON_S; one without the driver never does."""
+        end = time.monotonic() + BALLOON_S
+        while time.monotonic() < end and domain.info()[2] // 1024 != memory_mib:
+            time.sleep(0.1)
 
     def _set(self, domain: Any, kind: int, text: str | None) -> None:
         """Change one piece of metadata, of the running VM too; the rest of its document is not touched."""
@@ -122,3 +196,21 @@ class KvmReshape(Part, Reshape):
 
     def _record(self, domain: Any) -> VmRecord:
         return KvmMachines(self.connection, self.config).record(domain)
+
+
+def _differing(asked: KvmOptions, there: Mapping[str, Any], facts: HostFacts) -> dict[str, Any]:
+    """Of the named options those that the VM does not have yet; an empty one is the choice that a new VM would get."""
+    wanted = asked.model_dump(mode="json", include=asked.model_fields_set)
+    for name in ("machine", "disk_bus", "nic_model"):
+        if wanted.pop(name, ""):
+            raise InvalidRequest("This can be said at the creation only.", field=f"options.{name}")
+    if "cpu_mode" in wanted and not wanted.get("cpu_model"):
+        wanted["cpu_mode"] = cpu_mode(asked.cpu_mode, facts)
+    elif "cpu_model" in wanted and not asked.cpu_model and "cpu_model" in there:
+        wanted["cpu_mode"] = cpu_mode("", facts)
+    if "video" in wanted:
+        wanted["video"] = video(asked.video, facts)
+    for name in ("firmware", "clock"):
+        if not wanted.get(name, "-"):
+            del wanted[name]
+    return {name: value for name, value in wanted.items() if value != there.get(name, _DEFAULTS[name])}

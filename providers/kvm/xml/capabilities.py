@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from providers.kvm.xml.amounts import number_of
 from providers.kvm.xml.build import Element, read, text_at
 
 
@@ -14,6 +15,11 @@ class SeenHost:
     cpu_vendor: str
     guests: frozenset[tuple[str, str]]
     """Pairs of architecture and virtualisation type that the host offers for full virtualisation."""
+    has_iommu: bool = False
+    page_sizes_kib: tuple[int, ...] = ()
+    """Of memory pages, the usual one among them."""
+    cpus: frozenset[int] = frozenset()
+    """Numbers of the host's CPUs; empty where it does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,11 @@ class SeenEmulator:
     videos: frozenset[str]
     disk_buses: frozenset[str]
     firmwares: frozenset[str]
+    cpu_models: tuple[str, ...] = ()
+    """Names of the models that can run here."""
+    tpm_backends: frozenset[str] = frozenset()
+    filesystem_drivers: frozenset[str] = frozenset()
+    has_secure_loader: bool = False
 
 
 def read_host(text: str) -> SeenHost:
@@ -42,6 +53,9 @@ def read_host(text: str) -> SeenHost:
             for arch in guest.iterfind("arch")
             for domain in arch.iterfind("domain")
         ),
+        has_iommu=text_at(root, "host/iommu/@support") == "yes",
+        page_sizes_kib=tuple(sorted({number_of(page.get("size"), 0) for page in root.iterfind("host/cpu/pages")})),
+        cpus=frozenset(number_of(cpu.get("id"), 0) for cpu in root.iterfind("host/topology/cells/cell/cpus/cpu")),
     )
 
 
@@ -59,7 +73,29 @@ def read_emulator(text: str) -> SeenEmulator:
         videos=_values(root, "devices/video", "modelType"),
         disk_buses=_values(root, "devices/disk", "bus"),
         firmwares=_values(root, "os", "firmware"),
+        cpu_models=tuple(
+            sorted((model.text or "").strip() for model in root.iterfind("cpu/mode[@name='custom']/model[@usable='yes']"))
+        ),
+        tpm_backends=_values(root, "devices/tpm", "backendModel"),
+        filesystem_drivers=_values(root, "devices/filesystem", "driverType"),
+        has_secure_loader="yes" in _values(root, "os/loader", "secure"),
     )
+
+
+def read_node_device(text: str) -> tuple[str, str, int]:
+    """A PCI or USB device of the host: the key that options name it by, its words, and its PCI class (0 for USB)."""
+    root = read(text)
+    words = " ".join(filter(None, (text_at(root, f"capability/{tag}") for tag in ("vendor", "product"))))
+    if text_at(root, "capability/@type") == "pci":
+        numbers = [number_of(text_at(root, f"capability/{tag}"), 0) for tag in ("domain", "bus", "slot", "function")]
+        key, kind = "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers), text_at(root, "capability/class")
+    else:
+        key, kind = ":".join(_hex(text_at(root, f"capability/{tag}/@id")) for tag in ("vendor", "product")), ""
+    return key, words, int(kind, 16) if kind else 0
+
+
+def _hex(text: str) -> str:
+    return text.lower().removeprefix("0x").rjust(4, "0")
 
 
 def _values(root: Element, path: str, enum: str) -> frozenset[str]:

@@ -96,7 +96,7 @@ def test_one_thing_changes_and_everything_else_stays(number: int) -> None:
     assert rest_of(after, touched) == rest_of(before, touched)
     assert "<!-- written by hand -->" in after
     # What the default means is not said.
-    said = {"pci_devices": []} | read_shape(open_document(after))
+    said: dict[str, Any] = {"pci_devices": []} | read_shape(open_document(after))
     for name, value in wanted.items():
         assert said.get(name, False) == value
     if is_valid(before):

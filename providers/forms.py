@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -168,6 +169,15 @@ def sentence_of(error: Mapping[str, Any]) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Settings that belong together and that most people can leave alone."""
+
+    name: str
+    fields: list[forms.BoundField]
+    is_open: bool
+
+
 class ProviderForm(forms.Form):
     """Name, the kind's own settings, and who may use it. Valid means: the kind's config model accepts it."""
 
@@ -220,6 +230,28 @@ class ProviderForm(forms.Form):
     @property
     def config_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if name.startswith(PREFIX)]
+
+    @property
+    def plain_fields(self) -> list[forms.BoundField]:
+        """The settings that everybody sees first."""
+        return [bound for bound in self.config_fields if not self._group_of(bound)]
+
+    @property
+    def groups(self) -> list[Group]:
+        """The others, by the group that the kind names; one in which something was set or is wrong stands open."""
+        found: dict[str, list[forms.BoundField]] = {}
+        for bound in self.config_fields:
+            if name := self._group_of(bound):
+                found.setdefault(name, []).append(bound)
+        return [Group(name, fields, any(map(self._speaks, fields))) for name, fields in found.items()]
+
+    def _group_of(self, bound: forms.BoundField) -> str:
+        extra = self.plugin.config.model_fields[bound.name.removeprefix(PREFIX)].json_schema_extra
+        return str(extra.get("group", "")) if isinstance(extra, dict) else ""
+
+    def _speaks(self, bound: forms.BoundField) -> bool:
+        is_stored = bound.name.removeprefix(PREFIX) in self._stored
+        return bool(bound.errors) or is_stored or (bound.value() or "") != (bound.field.initial or "")
 
     def clean_name(self) -> str:
         name: str = " ".join(self.cleaned_data["name"].split())

@@ -57,6 +57,7 @@ class KvmConfig(Config):
         default=None,
         title="SSH private key",
         description="For qemu+ssh, without a passphrase. Empty: the key of the user that the portal runs as.",
+        json_schema_extra={"group": "Over SSH"},
     )
     #: Sealed although it is no secret: whoever can write to the database must not be able to pass off another host.
     known_hosts: SecretStr | None = Field(
@@ -64,29 +65,36 @@ class KvmConfig(Config):
         title="SSH known hosts",
         description="The host's keys, as lines of a known_hosts file. Empty: what the portal's user knows. "
         "The check of the connection tells the line of a host that is not known yet.",
-        json_schema_extra={"multiline": True},
+        json_schema_extra={"multiline": True, "group": "Over SSH"},
     )
     tls_ca: str = Field(
         default="",
         title="TLS authority",
         description="For qemu+tls: the certificate (PEM) that the host's own is signed with. Empty: the system's.",
         max_length=50_000,
-        json_schema_extra={"multiline": True},
+        json_schema_extra={"multiline": True, "group": "Over TLS"},
     )
     tls_certificate: str = Field(
         default="",
         title="TLS client certificate",
         description="For qemu+tls: what the portal shows to the host (PEM).",
         max_length=50_000,
-        json_schema_extra={"multiline": True},
+        json_schema_extra={"multiline": True, "group": "Over TLS"},
     )
     tls_key: SecretStr | None = Field(
-        default=None, title="TLS client key", description="For qemu+tls: the key of the client certificate (PEM)."
+        default=None,
+        title="TLS client key",
+        description="For qemu+tls: the key of the client certificate (PEM).",
+        json_schema_extra={"group": "Over TLS"},
     )
     sasl_user: str = Field(
-        default="", title="User", description="Where libvirt on the host asks for a user and a password.", max_length=64
+        default="",
+        title="User",
+        description="Where libvirt on the host asks for a user and a password.",
+        max_length=64,
+        json_schema_extra={"group": "Over TLS"},
     )
-    sasl_password: SecretStr | None = Field(default=None, title="Password")
+    sasl_password: SecretStr | None = Field(default=None, title="Password", json_schema_extra={"group": "Over TLS"})
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -1,10 +1,13 @@
-"""The one way facts about pools and images enter the database."""
+"""The one way facts about pools and images enter the database; volumes have a file of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import transaction
+
+from kvweb.events.services import News, publish_many
 from providers.base import ImageRecord, PoolRecord
 from providers.inventory import Outcome, reconcile
 from providers.models import Provider
@@ -15,21 +18,33 @@ def _pool_values(record: PoolRecord) -> dict[str, Any]:
     return {
         "name": record.name,
         "type": record.type,
+        "path": record.path[:500],
         "is_active": record.is_active,
+        "autostart": record.autostart,
         "capacity_gib": round(record.capacity_gib, 2),
         "allocation_gib": round(record.allocation_gib, 2),
         "available_gib": round(record.available_gib, 2),
     }
 
 
-def apply_pools(provider: Provider, records: Iterable[PoolRecord]) -> Outcome[Pool]:
-    return reconcile(
-        Pool.objects.filter(provider=provider),
+@transaction.atomic
+def apply_pools(provider: Provider, records: Iterable[PoolRecord], *, is_complete: bool = True) -> Outcome[Pool]:
+    """Write what differs and tell open pages; with `is_complete` pools that were not told become missing."""
+    outcome = reconcile(
+        Pool.objects.filter(provider=provider).exclude(external_id=""),
         records,
         key=lambda record: record.external_id,
         values=_pool_values,
         make=lambda record: Pool(provider=provider, external_id=record.external_id, **_pool_values(record)),
+        is_complete=is_complete,
     )
+    publish_many(
+        [
+            *(News(row.subject, None, "created") for row in outcome.created),
+            *(News(row.subject, None) for row in (*outcome.changed, *outcome.missing)),
+        ]
+    )
+    return outcome
 
 
 def _image_values(record: ImageRecord) -> dict[str, Any]:
@@ -40,6 +55,7 @@ def _image_values(record: ImageRecord) -> dict[str, Any]:
         "is_iso": record.is_iso,
         "size_gib": round(record.size_gib, 4),
         "stored_bytes": record.stored_bytes,
+        "used_by": sorted(record.used_by),
     }
     # What the provider does not know is kept as people or the import said it.
     if record.os:
@@ -49,12 +65,21 @@ def _image_values(record: ImageRecord) -> dict[str, Any]:
     return values
 
 
+@transaction.atomic
 def apply_images(provider: Provider, records: Iterable[ImageRecord], *, is_complete: bool = True) -> Outcome[Image]:
-    return reconcile(
-        Image.objects.filter(provider=provider),
+    """Write what differs and tell open pages; an image of a project is its members' news alone."""
+    outcome = reconcile(
+        Image.objects.filter(provider=provider).exclude(external_id=""),
         records,
         key=lambda record: record.external_id,
         values=_image_values,
         make=lambda record: Image(provider=provider, external_id=record.external_id, **_image_values(record)),
         is_complete=is_complete,
     )
+    publish_many(
+        [
+            *(News(row.subject, row.project_id, "created") for row in outcome.created),
+            *(News(row.subject, row.project_id) for row in (*outcome.changed, *outcome.missing)),
+        ]
+    )
+    return outcome

@@ -77,12 +77,19 @@ class Volume(Resource):
     def is_overlay(self) -> bool:
         return bool(self.backing)
 
+    @property
+    def base_name(self) -> str:
+        """The file that it overlays, where the provider names one."""
+        return self.backing.rpartition("/")[2] if "/" in self.backing else ""
 
-class Image(models.Model):
-    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="images")
-    external_id = models.CharField(max_length=255)
-    name = models.CharField(max_length=255)
+
+class Image(Resource):
+    """What a machine's first disk or drive starts with. One that belongs to no project is there for everybody."""
+
+    sort = "image"
+
+    #: Whose members may see and use it; None: everybody who may use the provider.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, related_name="images")
     #: What people call it; the provider's name when empty.
     title = models.CharField(max_length=120, blank=True)
     pool = models.CharField(max_length=255, blank=True)
@@ -94,12 +101,58 @@ class Image(models.Model):
     default_user = models.CharField(max_length=60, blank=True)
     #: Smallest sensible memory; the create form takes it as its default where no size is chosen.
     min_memory_mib = models.PositiveIntegerField(default=0)
-    missing_since = models.DateTimeField(null=True, blank=True)
+    #: external_ids of the machines that have it in a drive, or a disk that builds on it, as told when it was last read.
+    used_by = models.JSONField(default=list, blank=True)
+    #: Where it came from: an address, or the name of the file that was sent.
+    source = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["provider", "external_id"], name="one_image_per_external_id")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="one_image_per_external_id",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title or self.name
+
+
+class Upload(models.Model):
+    """A file on its way from a browser into an image that is not made yet; it may rest for hours between two chunks."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    image = models.OneToOneField(Image, on_delete=models.CASCADE, related_name="upload")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    #: By these the browser's file is known again after a reload.
+    file_name = models.CharField(max_length=255)
+    size = models.BigIntegerField()
+    modified_ms = models.BigIntegerField(default=0)
+    chunk_bytes = models.PositiveIntegerField()
+    received = models.BigIntegerField(default=0)
+    #: SHA-256 of each chunk that arrived, in their order.
+    digests = models.JSONField(default=list)
+    #: Of the unfinished image at the provider; empty before the first chunk.
+    key = models.CharField(max_length=500, blank=True)
+    #: What the person says that the file must be.
+    checksum = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    touched_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def percent(self) -> int:
+        return self.received * 100 // max(self.size, 1)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.received >= self.size

@@ -16,14 +16,22 @@ MEANINGS: dict[str, str] = {
     "vm.create": "create machines",
     "vm.change": "change a machine's description",
     "vm.delete": "delete machines, dismiss those that were not made",
+    "volume.view": "see the project's volumes",
+    "volume.create": "create volumes and copy them",
+    "volume.change": "grow volumes, attach them",
+    "volume.delete": "delete volumes",
     "job.cancel": "cancel jobs of others",
-    "image.create": "add images (no page for it yet)",
+    "image.create": "add images for the project",
+    "image.change": "describe and delete the project's images",
     "project.manage": "add and remove members, give roles",
     "provider.view": "see the providers",
     "provider.change": "add, change, check, disable, remove providers",
     "user.change": "add people, reset passwords, make and rename projects",
     "portal.view": "see what concerns the whole portal",
     "vm.assign": "hand a machine to another project",
+    "volume.assign": "hand a volume to a project",
+    "storage.manage": "make, start, stop and delete pools",
+    "network.manage": "make, change and delete networks, keep addresses",
 }
 
 

@@ -96,17 +96,17 @@ class Offer:
             if home is not None:
                 return home
         answering = [one for one in self.providers if one.is_reachable]
-        with_images = (one for one in answering if storage.usable_images(one).exists())
+        with_images = (one for one in answering if storage.usable_images(one, self.project).exists())
         return next(with_images, next(iter(answering or self.providers), None))
 
     def _has_image(self, provider: Provider) -> bool:
-        return _find(storage.usable_images(provider), self._wanted_image) is not None
+        return _find(storage.usable_images(provider, self.project), self._wanted_image) is not None
 
     # -- what ----------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _all_images(self) -> list[Image]:
-        return list(storage.usable_images(self.provider)) if self.provider else []
+        return list(storage.usable_images(self.provider, self.project)) if self.provider else []
 
     @cached_property
     def images(self) -> list[Image]:

@@ -11,12 +11,14 @@ from django.db.models import Model, Q, QuerySet
 
 from kvweb.accounts.models import Membership, Project, Role, User
 
-VIEW = frozenset({"vm.view", "job.view", "project.view"})
+VIEW = frozenset({"vm.view", "volume.view", "job.view", "project.view"})
 OPERATE = VIEW | {"vm.operate", "vm.console", "vm.snapshot"}
-OWN = OPERATE | {"vm.create", "vm.change", "vm.delete", "job.cancel", "image.create"}
+OWN = OPERATE | {"vm.create", "vm.change", "vm.delete", "job.cancel", "image.create", "image.change"}
+OWN |= {"volume.create", "volume.change", "volume.delete"}
 MANAGE = OWN | {"project.manage"}
 #: Verbs of the portal itself, not of a project.
 ADMINISTRATION = frozenset({"provider.view", "provider.change", "user.change", "portal.view", "vm.assign"})
+ADMINISTRATION |= {"storage.manage", "network.manage", "volume.assign"}
 
 VERBS_OF_ROLE: dict[str, frozenset[str]] = {
     Role.VIEWER: VIEW,

@@ -134,12 +134,15 @@ def refuse_when_used(part: Part, volume: Any) -> None:
 
 
 def grow_anywhere(connection: Any, volume: Any, seen: SeenVolume, capacity: int) -> None:
-    """Grow through the running VM that has the volume open, else in the pool: QEMU locks what it has open."""
+    """Grow through the running VMs that have the volume open, else in the pool: QEMU locks what it has open."""
+    is_open = False
     for vm, known in Inventory.of(connection).everything():
         drive = next((drive for drive in known.machine.drives if drive.source == seen.path), None)
         if drive is not None:
             Inventory.of(connection).forget(vm.uuid)
             if vm.is_active:
+                # Each of those that share it has to be told.
                 vm.domain.blockResize(drive.target, capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
-                return
-    volume.resize(capacity)
+                is_open = True
+    if not is_open:
+        volume.resize(capacity)

@@ -266,7 +266,7 @@ def lease_of(
     mac = lease.mac.lower()
     if not _MAC.fullmatch(mac) or int(mac[:2], 16) & 1:
         raise InvalidRequest("This is no MAC address of a card.", field=field or "mac")
-    if lease.name and not _HOST_NAME.fullmatch(lease.name):
+    if lease.name and not is_host_name(lease.name):
         raise InvalidRequest("This is no host name.", field=field or "name")
     try:
         address = ipaddress.ip_address(lease.address)
@@ -314,12 +314,16 @@ def checked_address(text: str, field: str) -> str:
 
 
 def checked_host_name(text: str, field: str) -> str:
-    if not _HOST_NAME.fullmatch(text) or len(text) > 253:
+    if not is_host_name(text):
         raise InvalidRequest(f"“{text}” is no host name.", field=field)
     return text
 
 
+def is_host_name(text: str) -> bool:
+    return bool(_HOST_NAME.fullmatch(text)) and len(text) <= 253
+
+
 def _domain(text: str) -> str:
-    if text and (not _HOST_NAME.fullmatch(text) or len(text) > 253):
+    if text and not is_host_name(text):
         raise InvalidRequest("This is no name of a domain.", field="domain")
     return text

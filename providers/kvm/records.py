@@ -88,6 +88,10 @@ def _nic(card: SeenCard, addresses: Mapping[str, tuple[str, tuple[str, ...]]]) -
         model=card.model,
         addresses=known,
         addresses_source=source,
+        filter=card.filter,
+        isolated=card.isolated,
+        vlan=card.vlan,
+        is_linked=card.is_linked,
     )
 
 

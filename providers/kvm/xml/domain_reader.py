@@ -9,6 +9,7 @@ from typing import Any
 from providers.kvm.xml import note
 from providers.kvm.xml.amounts import number_of
 from providers.kvm.xml.build import Element, read, text_at
+from providers.kvm.xml.cards import vlan_of
 from providers.kvm.xml.elements import Note
 from providers.kvm.xml.memory import memory_of
 from providers.kvm.xml.pending import pending
@@ -43,6 +44,10 @@ class SeenCard:
     bridge: str = ""
     model: str = ""
     target: str = ""
+    filter: str = ""
+    isolated: bool = False
+    vlan: int | None = None
+    is_linked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +164,10 @@ def _card(card: Element, index: int) -> SeenCard:
         bridge=(source.get("bridge") or source.get("dev") or "") if source is not None else "",
         model=text_at(card, "model/@type"),
         target=text_at(card, "target/@dev"),
+        filter=text_at(card, "filterref/@filter"),
+        isolated=text_at(card, "port/@isolated") == "yes",
+        vlan=vlan_of(card),
+        is_linked=text_at(card, "link/@state") != "down",
     )
 
 

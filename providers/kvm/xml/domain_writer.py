@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from providers.kvm.xml import note
 from providers.kvm.xml.build import Element, add, node, write
-from providers.kvm.xml.elements import Card, Drive, Machine, Source
+from providers.kvm.xml.cards import card_element
+from providers.kvm.xml.elements import Drive, Machine, Source
 from providers.kvm.xml.extras import add_agent, add_rng, add_screen
 from providers.kvm.xml.shape import write_shape
 
@@ -106,18 +107,3 @@ def add_source(disk: Element, source: Source) -> None:
         add(disk, "source", dev=source.path)
     else:
         add(disk, "source", file=source.path)
-
-
-def card_element(card: Card) -> Element:
-    """An <interface>, as for define and for attach."""
-    interface = node("interface", type_="bridge" if card.bridge else "network")
-    if card.mac:
-        add(interface, "mac", address=card.mac)
-    if card.bridge:
-        add(interface, "source", bridge=card.bridge)
-    else:
-        add(interface, "source", network=card.network)
-    add(interface, "model", type_=card.model)
-    if card.boot_order is not None:
-        add(interface, "boot", order=card.boot_order)
-    return interface

@@ -41,6 +41,11 @@ class Card:
     mac: str = ""
     model: str = "virtio"
     boot_order: int | None = None
+    filter: str = ""
+    filter_address: str = ""
+    """The only address of IPv4 that the filter lets the guest use; empty: the first that it uses."""
+    isolated: bool = False
+    vlan: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from providers.kvm.options import KvmOptions
 from providers.kvm.xml.build import Element, text_at
+from providers.kvm.xml.cards import pending_cards
 from providers.kvm.xml.memory import memory_of
 from providers.kvm.xml.processor import vcpus_of
 from providers.kvm.xml.shape import read_shape
@@ -21,7 +22,7 @@ _MOST = 4
 
 def pending(live: Element, after: Element) -> tuple[str, ...]:
     """One text for each thing that differs: "CPUs: 2 → 4". What libvirt fills in by itself at a start is no change."""
-    return (*_amounts(live, after), *_options(live, after))
+    return (*_amounts(live, after), *_options(live, after), *pending_cards(live, after))
 
 
 def _amounts(live: Element, after: Element) -> Iterator[str]:

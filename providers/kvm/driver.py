@@ -6,7 +6,7 @@ from typing import cast
 
 from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, Driver, Features
 from providers.kvm import connection as connections
-from providers.kvm import offers
+from providers.kvm import offers, plugs
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.disks import KvmDisks
@@ -72,6 +72,7 @@ class KvmDriver(Driver):
         with vendor_calls():
             self.raw_version()
             facts = host_facts(self.connection, self.config)
+            cards = plugs.features(self.connection.raw)
         missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
         declared = PLUGIN.declares.model_copy(update=missing)
         firmwares = frozenset({"bios"} if facts.is_x86 else ()) | frozenset({"uefi"} if facts.has_efi else ())
@@ -82,6 +83,8 @@ class KvmDriver(Driver):
                     "option_refusals": offers.refusals(facts),
                 }
             )}
+        if declared.nics is not None:
+            found["nics"] = declared.nics.model_copy(update=cards)
         if not self.config.is_local and self.config.transport != "ssh":
             # The screen listens on the host's loopback, where neither TLS nor TCP to libvirt leads.
             found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}))

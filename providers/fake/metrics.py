@@ -48,7 +48,8 @@ def _on(vms: Sequence[Vm], now: float) -> list[Vm]:
 
 def _sample(vm: Vm, now: float) -> VmSample:
     began = vm.booted_at or vm.created_at
-    lasting = max(0.0, now - began)
+    # While it is paused nothing is used.
+    lasting = max(0.0, now - began) if vm.power is PowerState.RUNNING else 0.0
     share, phase = _character(vm)
     busy_s = _used(lasting, share, share * 0.8, phase)
     memory_share = 0.3 + 0.4 * share + 0.1 * _level(now, vm)

@@ -86,7 +86,7 @@ export class Picture {
       ...this.#room(),
       legend: { show: false },
       cursor: { sync: { key: together.key }, y: false, drag: { x: false, y: false }, points: { size: 6 } },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       scales: { y: { range: (_, __, top) => [0, most || Math.max(top * 1.1, this.#figure.dataset.unit === "bytes" ? 1024 : 1)] } },
       axes: [
         { ...axis, space: 70, size: 28, values: (_, splits) => this.#clock(splits) },

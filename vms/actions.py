@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvweb.accounts.access import Person
 from kvweb.accounts.actions import Check
-from vms import disk_actions, nic_actions, services
+from vms import disk_actions, nic_actions, services, snapshot_actions
 from vms.choices import Presence
 from vms.conditions import VmAction, ready, when_not_there, when_off, when_on, when_paused, when_running
 from vms.models import VirtualMachine
@@ -127,6 +127,7 @@ ACTIONS: dict[str, VmAction] = {
         FORCE_STOP,
         *disk_actions.ACTIONS,
         *nic_actions.ACTIONS,
+        *snapshot_actions.ACTIONS,
         DELETE,
         DISMISS,
     )

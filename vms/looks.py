@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.urls import NoReverseMatch, reverse
@@ -189,15 +188,6 @@ def address_facts(vm: VirtualMachine) -> list[dict[str, str]]:
         for nic in vm.nics or []
         for address in nic.get("addresses") or []
     ] or [{"address": address, "source": ""} for address in vm.address_list]
-
-
-def snapshots(vm: VirtualMachine) -> list[dict[str, Any]]:
-    """Newest first, with times as times."""
-    found = [
-        {**shot, "created_at": datetime.fromisoformat(shot["created_at"]) if shot.get("created_at") else None}
-        for shot in vm.snapshots or []
-    ]
-    return sorted(found, key=lambda shot: str(shot["created_at"] or ""), reverse=True)
 
 
 def disk_count(vm: VirtualMachine) -> int:

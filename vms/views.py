@@ -339,17 +339,27 @@ def bulk(request: HttpRequest) -> HttpResponse:
     vms = listing.some(user, uuids)
     if not vms:
         return _bulk_answer(request, "Select some machines first.", [], [], "warning")
-    if chosen.confirm != "none" and not _bulk_is_confirmed(request, chosen, vms):
+    if chosen.asks and not _bulk_is_confirmed(request, chosen, vms):
         return _bulk_question(request, chosen, vms)
     done: list[VirtualMachine] = []
     skipped: list[tuple[VirtualMachine, str]] = []
     for vm in vms:
         try:
-            chosen.perform(vm, user)
+            chosen.perform(vm, user, **_bulk_options(request, chosen, vm))
             done.append(vm)
         except ActionRefused as refusal:
             skipped.append((vm, refusal.reason))
     return _bulk_answer(request, _bulk_sentence(chosen, done, skipped), vms, skipped, "success" if done else "warning")
+
+
+def _bulk_options(request: HttpRequest, action: VmAction, vm: VirtualMachine) -> dict[str, Any]:
+    """What one dialog says for each of many machines; where it does not fit, that machine is skipped."""
+    if action.form is None or not action.check(vm, user_of(request)).is_allowed:
+        return {}
+    form = action.form(vm, user_of(request), request.POST)
+    if not form.is_valid():
+        raise ActionRefused(str(next(iter(form.errors.values()))[0]))
+    return form.cleaned_data
 
 
 def _valid(texts: list[str]) -> list[UUID]:
@@ -388,10 +398,16 @@ def _bulk_question(request: HttpRequest, action: VmAction, vms: list[VirtualMach
         "count": number_words(len(vms), "machine"),
         "by_state": ", ".join(f"{count} {word}" for word, count in sorted(words.items(), key=lambda item: -item[1])),
         "must_type": _must_type(action, vms),
+        "form": action.form(_first_able(action, vms, user), user) if action.form else None,
         "is_dialog": is_htmx(request),
         "skipped": sum(not action.check(vm, user).is_allowed for vm in vms),
     }
     return render(request, "vms/_bulk_ask.html" if is_htmx(request) else "vms/bulk_ask.html", context)
+
+
+def _first_able(action: VmAction, vms: list[VirtualMachine], user: User) -> VirtualMachine:
+    """The machine that one dialog for many is made for: the first that it can be done to."""
+    return next((vm for vm in vms if action.check(vm, user).is_allowed), vms[0])
 
 
 def _bulk_sentence(action: VmAction, done: list[VirtualMachine], skipped: list[tuple[VirtualMachine, str]]) -> str:

@@ -75,7 +75,9 @@ def _devices(root: Element, machine: Machine) -> None:
     if machine.video:
         add_screen(devices, machine.video, machine.listen, tablet=machine.usb_tablet)
     add_rng(devices)
-    add(devices, "memballoon", model="virtio")
+    balloon = add(devices, "memballoon", model="virtio")
+    # The guest tells what it uses of its memory only when it is asked to, every so many seconds.
+    add(balloon, "stats", period=10)
 
 
 def drive_element(drive: Drive) -> Element:

@@ -16,16 +16,15 @@ from providers.base import (
     AlreadyExists,
     Conflict,
     NicSpec,
-    NotFound,
     Progress,
     ProviderError,
     VmSpec,
 )
 from providers.base import CloudInit as CloudInitWish
-from providers.guest.cloudinit import render
+from providers.guest.cloudinit import host_name, render
 from providers.guest.seed import seed_iso
-from providers.kvm import storage
-from providers.kvm.design import BRIDGE_PREFIX, Content, check, design, domain_uuid
+from providers.kvm import plugs, storage
+from providers.kvm.design import Content, check, design, domain_uuid
 from providers.kvm.errors import has_code
 from providers.kvm.hostfacts import host_facts
 from providers.kvm.native import LibvirtError, libvirt
@@ -73,6 +72,7 @@ class Creation(Part):
             content = self._content(spec, uuid, undo, progress)
             progress.checkpoint()
             progress.report(80, "Defining the machine")
+            self._keep_addresses(spec, undo)
             machine = design(spec, facts, content, uuid=uuid, now=datetime.now(UTC))
             domain = self._define(domain_document(machine), spec.name)
             undo.callback(attempt, lambda: domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM))
@@ -89,17 +89,19 @@ class Creation(Part):
 
     def _nic(self, nic: NicSpec, uuid: UUID, index: int) -> NicSpec:
         """The card with its network's true name and a MAC; raises NotFound, Conflict for a network switched off."""
-        network = nic.network or self.config.network
-        if not network.startswith(BRIDGE_PREFIX):
-            try:
-                found = self.raw.networkLookupByName(network)
-            except LibvirtError as exc:
-                if has_code(exc, libvirt.VIR_ERR_NO_NETWORK):
-                    raise NotFound(f"There is no network “{network}”.", field=f"nics.{index}.network") from exc
-                raise
-            if not found.isActive():
-                raise Conflict(f"The network “{network}” is switched off.", field=f"nics.{index}.network")
+        network, at = nic.network or self.config.network, f"nics.{index}."
+        plug = plugs.plug_of(self.raw, network, field=f"{at}network")
+        plugs.check_plug(self.raw, plug, filter_=nic.filter, isolated=nic.isolated, vlan=nic.vlan, at=at)
         return nic.model_copy(update={"network": network, "mac": nic.mac or mac_of(uuid, index)})
+
+    def _keep_addresses(self, spec: VmSpec, undo: ExitStack) -> None:
+        """Fixed addresses are kept in libvirt's own networks too, so that DHCP gives them to nobody else."""
+        host = host_name(spec.cloud_init or CloudInitWish(), spec.name)
+        for index, nic in enumerate(spec.nics):
+            plug = plugs.plug_of(self.raw, nic.network)
+            given = plugs.keep_address(plug, nic, host, at=f"nics.{index}.")
+            if given is not None:
+                undo.callback(attempt, given)
 
     def _define(self, document: str, name: str) -> Any:
         try:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from providers.base import Conflict, Progress
-from providers.kvm import storage
-from providers.kvm.creation import mark_of, owner_mark
+from providers.kvm import plugs, storage
+from providers.kvm.creation import mac_of, mark_of, owner_mark
 from providers.kvm.design import domain_uuid
 from providers.kvm.errors import has_code
 from providers.kvm.inventory import Inventory
@@ -23,6 +23,9 @@ _UNDEFINE = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFI
 _UNDEFINE_ALL = (
     _UNDEFINE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
 )
+
+#: A create that died may have kept an address for as many cards at most.
+_MOST_CARDS = 32
 
 
 class Deletion(Part):
@@ -41,6 +44,8 @@ class Deletion(Part):
         # Undefined before its disks go: a VM without disks that still exists would be worse than a disk without a VM.
         _undefine(domain)
         Inventory.of(self.connection).forget(external_id)
+        for network in {card.network for card in machine.cards}:
+            plugs.give_back(self.raw, network, {card.mac for card in machine.cards})
         if keep_disks:
             return
         progress.report(60, "Removing its disks")
@@ -55,6 +60,7 @@ class Deletion(Part):
         if self.domain_or_none(str(uuid)) is not None:
             # It lives: also what was unplugged from it bears its mark, and is somebody's.
             return False
+        plugs.give_back_everywhere(self.raw, {mac_of(uuid, index) for index in range(_MOST_CARDS)})
         mark = mark_of(uuid)
         left = [
             volume.key()

@@ -114,15 +114,28 @@ def keep_address(plug: Plug, nic: NicSpec, name: str, at: str = "") -> Callable[
 
 def give_back(raw: Any, network: str, macs: Iterable[str]) -> None:
     """Keep no address any more for cards that are gone from a network. A network that is gone as well is no matter."""
-    wanted = set(macs)
     if not network or network.startswith(BRIDGE_PREFIX):
         return
     try:
         found = raw.networkLookupByName(network)
-        for lease in read_network(found.XMLDesc(0)).leases:
-            if lease.mac in wanted:
-                network_updates.give_up(found, lease)
     except LibvirtError as exc:
-        if not has_code(exc, libvirt.VIR_ERR_NO_NETWORK):
-            # The card is gone; a kept address is a trifle that the network's page shows.
-            _log.warning("The addresses of %s are still kept in %s: %s", ", ".join(sorted(wanted)), network, exc)
+        if has_code(exc, libvirt.VIR_ERR_NO_NETWORK):
+            return
+        raise
+    _give_back(found, set(macs))
+
+
+def give_back_everywhere(raw: Any, macs: Iterable[str]) -> None:
+    wanted = set(macs)
+    for network in raw.listAllNetworks(0):
+        _give_back(network, wanted)
+
+
+def _give_back(network: Any, macs: set[str]) -> None:
+    try:
+        for lease in read_network(network.XMLDesc(0)).leases:
+            if lease.mac in macs:
+                network_updates.give_up(network, lease)
+    except LibvirtError as exc:
+        # The card is gone; a kept address is a trifle that the network's page shows.
+        _log.warning("An address is still kept in %s: %s", network.name(), exc)

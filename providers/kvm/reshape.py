@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from providers.base import AlreadyExists, Conflict, InvalidRequest, NotSupported, OptionsRecord, Reshape, VmRecord
+from providers.kvm.cpuflags import check_flags
 from providers.kvm.design import check_name
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.hostfacts import HostFacts, host_facts
@@ -85,7 +86,7 @@ class KvmReshape(Part, Reshape):
         raise NotSupported("This provider has no flavors; choose vCPUs and memory.")
 
     def rename(self, external_id: str, name: str) -> VmRecord:
-        """Only while it is stopped and has no snapshots; its volumes keep their names."""
+        """Only while it is stopped; its snapshots stay, and its volumes keep their names."""
         check_name(name)
         with vendor_calls():
             domain = self._stopped(external_id)
@@ -93,8 +94,6 @@ class KvmReshape(Part, Reshape):
                 return self._record(domain)
             if self.domain_named(name) is not None:
                 raise AlreadyExists(f"A VM called “{name}” exists already.", field="name")
-            if domain.snapshotNum(0):
-                raise Conflict("It has snapshots, which know it by its name; delete them first.")
             domain.rename(name, 0)
             # The handle keeps the name it was looked up with.
             return self._record(self.domain(external_id))
@@ -146,8 +145,11 @@ class KvmReshape(Part, Reshape):
             wanted = _differing(asked, read_shape(root), facts)
             if wanted:
                 check_options(wanted, facts)
+                check_flags(self.raw, facts, wanted.get("cpu_flags", ()))
                 write_shape(root, wanted, listen="none" if facts.is_local else "127.0.0.1")
                 check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=memory_of(root)[1])
+                if {"firmware", "secure_boot"} & set(wanted):
+                    note.put(root, replace(note.from_document(root), fresh_firmware=True))
                 self._define(root)
             return self._record(domain)
 

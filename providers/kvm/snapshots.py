@@ -35,7 +35,7 @@ from providers.kvm.xml import note
 from providers.kvm.xml.build import read, text_at, write
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 from providers.kvm.xml.elements import Note
-from providers.kvm.xml.snapshots import SeenSnapshot, domain_then, read_snapshot, snapshot_document
+from providers.kvm.xml.snapshots import SeenSnapshot, domain_then, read_snapshot, snapshot_document, without_layers
 
 _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
@@ -129,7 +129,7 @@ class KvmSnapshots(Part, Snapshots):
                 progress.report(100, "Done")
                 return
             # The name goes first: from the merge on its files hold a later state, which must not look like this one.
-            snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+            _forget(domain, snapshot)
             merged(Tidying(self.connection, self.config), domain, seen.files.values(), progress)
             Inventory.of(self.connection).forget(external_id)
             progress.report(100, "Done")
@@ -239,6 +239,14 @@ def refuse_saved(domain: Any) -> None:
     """Raise Conflict for a VM whose memory lies in a file: it belongs to the disks exactly as they are."""
     if domain.hasManagedSaveImage(0):
         raise Conflict("It is suspended to disk; resume it, or stop it for good, first.")
+
+
+def _forget(domain: Any, snapshot: Any) -> None:
+    """Take the name out of the tree; its children become its parent's, and no file is touched."""
+    is_current = bool(snapshot.isCurrent(0))
+    text = without_layers(snapshot.getXMLDesc(_SECURE))
+    flags = _MARK_CURRENT if is_current else libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+    domain.snapshotCreateXML(text, flags).delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
 
 
 def _check_texts(name: str, description: str) -> None:

@@ -45,7 +45,7 @@ class Tidying(Part):
         machine = read_machine(domain.XMLDesc(_INACTIVE))
         layers = Layers(self.connection, self.config)
         tree = layers.tree(refresh=machine.note.volumes)
-        kept = tree.closure(self._needed(domain))
+        kept = tree.closure(self._present(domain) | _kept(snapshots_of(domain)))
         for path in _unneeded(tree, machine, kept):
             _log.info("Removing the layer %s, which nothing needs", path)
             layers.remove([path])
@@ -73,18 +73,19 @@ class Tidying(Part):
 
     # -- what is needed ---------------------------------------------------------------------------------------------
 
-    def _needed(self, domain: Any) -> set[str]:
-        """Paths that the VM's disks have now or at its next start, and that its snapshots lead to."""
+    def _present(self, domain: Any) -> set[str]:
+        """Paths that the VM's disks have now or will have at its next start."""
         machines = [read_machine(domain.XMLDesc(_INACTIVE)), read_machine(domain.XMLDesc(0))]
-        found = {drive.source for machine in machines for drive in machine.drives}
-        return found | {path for snapshot in snapshots_of(domain) for path in snapshot.files.values()}
+        return {drive.source for machine in machines for drive in machine.drives}
 
     def _pairs(
         self, domain: Any, machine: SeenMachine, tree: Tree, freed: frozenset[str]
     ) -> Iterator[tuple[str, str, str]]:
         """(target, base, layer) of what can be merged: the layer's content into the base."""
-        needed = self._needed(domain)
-        inside = {path for seen in snapshots_of(domain) if not seen.is_external for path in seen.files.values()}
+        snapshots = snapshots_of(domain)
+        # One inside a file does not change with what is written to the file.
+        needed = self._present(domain) | _kept(each for each in snapshots if each.is_external)
+        inside = _kept(each for each in snapshots if not each.is_external)
         ours = set(owned(machine, tree)) | freed
         users = Inventory.of(self.connection).users_of(*ours)
         for drive in disks_of(machine):
@@ -140,7 +141,7 @@ class Tidying(Part):
             _abort(domain, target)
             raise
         if is_top:
-            domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+            _pivot(domain, target)
         else:
             self._moved(domain, layer, base, format_)
         Inventory.of(self.connection).forget(domain.UUIDString())
@@ -162,6 +163,11 @@ def merged(tidying: Tidying, domain: Any, freed: Iterable[str], progress: Progre
         tidying.merge(domain, freed, progress)
     except (LibvirtError, ProviderError) as exc:
         _log.warning("The layers of %s stay unmerged: %s", domain.name(), exc)
+
+
+def _kept(snapshots: Iterable[SeenSnapshot]) -> set[str]:
+    """Paths that these lead to."""
+    return {path for each in snapshots for path in each.files.values()}
 
 
 def _unneeded(tree: Tree, machine: SeenMachine, kept: set[str]) -> list[str]:
@@ -192,6 +198,19 @@ def _finished(domain: Any, target: str, progress: Progress, *, is_top: bool) -> 
             raise TimedOut("Merging a disk does not get on.")
         progress.report(min(99, 50 + done * 49 // max(whole, 1)), "Merging the disks")
         progress.checkpoint()
+        time.sleep(0.1)
+
+
+def _pivot(domain: Any, target: str) -> None:
+    """Have the disk be the file below. QEMU is ready for it a moment after all is copied."""
+    end = time.monotonic() + _STUCK_S
+    while True:
+        try:
+            domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+            return
+        except LibvirtError as exc:
+            if not has_code(exc, libvirt.VIR_ERR_BLOCK_COPY_ACTIVE) or time.monotonic() > end:
+                raise
         time.sleep(0.1)
 
 

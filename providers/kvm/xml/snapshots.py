@@ -101,6 +101,21 @@ def with_files(text: str, moved: Mapping[str, str], format_: str) -> str:
     return write(root)
 
 
+def without_layers(text: str) -> str:
+    """The snapshot's document naming no layer, for redefining it before its name is forgotten.
+
+    libvirt believes that a snapshot's files are merged when it forgets the name, and makes other snapshots that lead to
+    its layer lead below it (`qemuSnapshotUpdateDisks` of libvirt 9.0); with no such layer it changes nothing.
+    """
+    root = read(text)
+    for number, disk in enumerate(root.iterfind("disks/disk[@snapshot='external']")):
+        source = disk.find("source")
+        if source is not None:
+            source.attrib.clear()
+            source.set("file", f"/nonexistent/{number}")
+    return write(root)
+
+
 def format_below(text: str, path: str) -> str:
     """The format of a file below a running VM's disks, as its document says; empty when it is not there."""
     for below in read(text).iterfind("devices/disk//backingStore"):

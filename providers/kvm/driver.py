@@ -10,6 +10,7 @@ from providers.kvm import offers, plugs
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.disks import KvmDisks
+from providers.kvm.dns import KvmDns
 from providers.kvm.errors import vendor_calls
 from providers.kvm.events import KvmEvents
 from providers.kvm.host import KvmHost
@@ -41,6 +42,7 @@ class KvmDriver(Driver):
     images: KvmImages
     networks: KvmNetworks
     nics: KvmNics
+    dns: KvmDns
     host: KvmHost
     metrics: KvmMetrics
     events: KvmEvents | None
@@ -62,6 +64,7 @@ class KvmDriver(Driver):
         self.images = KvmImages(*parts)
         self.networks = KvmNetworks(*parts)
         self.nics = KvmNics(*parts)
+        self.dns = KvmDns(*parts)
         self.host = KvmHost(*parts)
         self.metrics = KvmMetrics(*parts)
         # A process that was forked after it had talked to libvirt gets no events, and says so.

@@ -7,6 +7,7 @@ from providers.base import (
     ConsoleFeatures,
     ConsoleKind,
     DiskFeatures,
+    DnsFeatures,
     EventFeatures,
     HostFeatures,
     ImageFeatures,
@@ -73,7 +74,15 @@ PLUGIN = Plugin(
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
         pools=PoolFeatures(create=True, types=frozenset({"dir"})),
-        volumes=VolumeFeatures(create=True, grow=True, formats=frozenset({"qcow2", "raw"})),
+        volumes=VolumeFeatures(
+            create=True,
+            grow=True,
+            clone=True,
+            upload=True,
+            download=True,
+            thick=True,
+            formats=frozenset({"qcow2", "raw"}),
+        ),
         images=ImageFeatures(
             add_from_url=True,
             add_from_file=True,
@@ -95,6 +104,7 @@ PLUGIN = Plugin(
             ),
             models=frozenset({"virtio", "e1000e", "e1000", "rtl8139"}),
         ),
+        dns=DnsFeatures(zones=True, types=frozenset({"A", "AAAA"})),
         networks=NetworkFeatures(
             create=True,
             update=True,

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -29,6 +30,7 @@ from providers.kvm.driver import KvmDriver
 from providers.kvm.errors import vendor_calls
 from providers.kvm.plugin import PLUGIN
 from providers.kvm.xml.network_edit import network_document
+from providers.kvm.xml.networks import Range
 from providers.kvm.xml.storage import pool_document, volume_document
 from providers.testing import Harness, Unavailable
 from providers.testing.harness import fresh_suffix
@@ -85,6 +87,7 @@ class Backend:
             self.iso = self.pool.storageVolLookupByName(f"{self.name}.iso").key()
             self.network = self._network(self.name)
             self.other_network = self._network(f"{self.name}-2")
+            self.zone = self._zone(f"{self.name}-3")
         self.image_file = self._folder("files") / "image.raw"
         self.image_file.write_bytes(os.urandom(64 * 1024) + bytes(4 * 1024 * 1024) + b"end")
 
@@ -98,6 +101,13 @@ class Backend:
         network = self.raw.networkCreateXML(network_document(name=name))
         self._undo.append(network.destroy)
         return name
+
+    def _zone(self, name: str) -> str:
+        """A network that is switched off, and can be given names all the same; it takes no addresses from the host."""
+        part = Range(host=ip_interface("203.0.113.129/28"))
+        network = self.raw.networkDefineXML(network_document(name=name, domain=f"{name}.test", ranges=(part,)))
+        self._undo.append(network.undefine)
+        return f"{name}.test"
 
     def _drop_pool(self) -> None:
         for volume in self.pool.listAllVolumes(0):
@@ -157,6 +167,7 @@ def harness(mode: str = "offline") -> Harness:
         network=backend.network,
         other_network=backend.other_network,
         pool=backend.name,
+        dns_zone=backend.zone,
         pool_path=lambda name: str(backend.folder / name),
         free_cidr=backend.free_cidr,
         image_file=backend.image_file,

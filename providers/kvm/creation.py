@@ -24,7 +24,8 @@ from providers.base import CloudInit as CloudInitWish
 from providers.guest.cloudinit import host_name, render
 from providers.guest.seed import seed_iso
 from providers.kvm import plugs, storage
-from providers.kvm.design import Content, check, design, domain_uuid
+from providers.kvm.cpuflags import check_flags
+from providers.kvm.design import Content, check, design, domain_uuid, options_of
 from providers.kvm.errors import has_code
 from providers.kvm.hostfacts import host_facts
 from providers.kvm.native import LibvirtError, libvirt
@@ -58,6 +59,7 @@ class Creation(Part):
         """The new domain, or the one that an earlier run of the same create made. Raises as `Machines.create` says."""
         facts = host_facts(self.connection, self.config)
         check(spec, facts)
+        check_flags(self.raw, facts, options_of(spec).cpu_flags)
         uuid = domain_uuid(spec.portal_uuid) if spec.portal_uuid else uuid4()
         existing = self.domain_or_none(str(uuid)) if spec.portal_uuid else None
         if existing is not None:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from providers.base import QUIET, Conflict, Power, PowerState, Progress, ProviderEvent, VmRecord
+from providers.kvm import starting
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.machines import KvmMachines
 from providers.kvm.native import LibvirtError, libvirt
@@ -26,7 +27,7 @@ class KvmPower(Part, Power):
                 domain.pMWakeup(0)
             elif not domain.isActive():
                 progress.report(10, "Starting")
-                _unless_already(domain.create)
+                _unless_already(lambda: starting.start(domain))
             return self._record(domain)
 
     def stop(

@@ -71,10 +71,9 @@ def write_booting(root: Element, wanted: Mapping[str, Any]) -> None:
 
 
 def _firmware(root: Element, system: Element, *, uefi: bool, secure: bool) -> None:
-    """libvirt chooses the file; what the firmware kept so far was for another one and is begun anew."""
+    """libvirt chooses the file, and the place for what the firmware keeps."""
     if secure and not uefi:
         raise InvalidRequest("Secure Boot needs the firmware UEFI.", field="options.secure_boot")
-    kept = (system.findtext("nvram") or "").strip()
     for tag in ("loader", "nvram", "firmware"):
         drop_all(system, tag)
     if not uefi:
@@ -86,9 +85,6 @@ def _firmware(root: Element, system: Element, *, uefi: bool, secure: bool) -> No
         if secure:
             add(features, "feature", enabled=True, name="enrolled-keys")
         add(features, "feature", enabled=secure, name="secure-boot")
-    if kept:
-        stem = kept.removesuffix(".fd").removesuffix("_VARS").removesuffix("_secure").removesuffix("_plain")
-        add(system, "nvram", f"{stem}_{'secure' if secure else 'plain'}_VARS.fd")
 
 
 def _order(root: Element, system: Element, words: Any) -> None:

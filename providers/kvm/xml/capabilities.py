@@ -74,7 +74,9 @@ def read_emulator(text: str) -> SeenEmulator:
         disk_buses=_values(root, "devices/disk", "bus"),
         firmwares=_values(root, "os", "firmware"),
         cpu_models=tuple(
-            sorted((model.text or "").strip() for model in root.iterfind("cpu/mode[@name='custom']/model[@usable='yes']"))
+            sorted(
+                (model.text or "").strip() for model in root.iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
+            )
         ),
         tpm_backends=_values(root, "devices/tpm", "backendModel"),
         filesystem_drivers=_values(root, "devices/filesystem", "driverType"),

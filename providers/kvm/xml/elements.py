@@ -61,6 +61,8 @@ class Note:
     values: tuple[tuple[str, str], ...] = ()
     """The VM's free metadata, sorted by key."""
     tags: tuple[str, ...] = ()
+    fresh_firmware: bool = False
+    """The firmware was changed: its variables are begun anew at the next start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

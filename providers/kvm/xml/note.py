@@ -24,6 +24,8 @@ def to_element(note: Note) -> Element:
         add(root, _name("tag"), tag)
     for key, value in note.values:
         add(root, _name("value"), value, key=key)
+    if note.fresh_firmware:
+        add(root, _name("fresh-firmware"))
     return root
 
 
@@ -60,6 +62,7 @@ def from_element(root: Element) -> Note:
         image=_text(root, "image"),
         volumes=tuple(child.text or "" for child in root.iterfind(_name("volume"))),
         tags=tuple(child.text or "" for child in root.iterfind(_name("tag"))),
+        fresh_firmware=root.find(_name("fresh-firmware")) is not None,
         values=tuple(sorted((child.get("key") or "", child.text or "") for child in root.iterfind(_name("value")))),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from providers.base import (
     PowerState,
     StreamConsole,
     VmRecord,
+    VmSample,
     VmSpec,
 )
 from providers.guest.passwords import hash_password
@@ -121,6 +123,43 @@ def test_its_address_is_known_to_get_and_to_list(backend: Backend, guest: VmReco
     assert record.nics[0].addresses_source in {"agent", "lease", "arp"}
     assert listed.nics[0].addresses_source == "lease"
     assert set(listed.addresses) <= set(record.addresses)
+
+
+def _measured(backend: Backend, external_id: str) -> VmSample:
+    return next(each for each in backend.driver.metrics.sample() if each.external_id == external_id)
+
+
+def test_what_it_uses_is_measured(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    """Beside the guest's own words about its memory, and libvirt's own tool about the rest."""
+    until(lambda: _measured(backend, guest.external_id).memory_used_mib is not None, timeout_s=120)
+    before = _measured(backend, guest.external_id)
+    terminal.type("i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; cat /bin/busybox > /tmp/copy; sync; echo do''ne")
+    terminal.wait_for("done")
+    terminal.type("cat /proc/meminfo; echo to''ld")
+    terminal.wait_for("MemAvailable:")
+    terminal.wait_for(" kB")
+    after = _measured(backend, guest.external_id)
+    assert before.cpu_time_ns is not None
+    assert after.cpu_time_ns is not None
+    busy_s, lasted_s = (after.cpu_time_ns - before.cpu_time_ns) / 1e9, (after.at - before.at).total_seconds()
+    assert lasted_s / 4 < busy_s < lasted_s * 3, "one processor was busy, and the emulator's threads a little"
+    assert (after.vcpus, after.memory_mib) == (1, 256)
+    # Of 256 MiB a small system uses some, and gets most.
+    assert after.memory_used_mib is not None
+    assert 20 < after.memory_used_mib < 200
+    assert after.disk_read_bytes is not None
+    assert after.disk_read_bytes > 5_000_000, "it was read from its disk"
+    told = subprocess.run(
+        ["virsh", "-c", backend.config.uri, "domstats", guest.external_id], check=True, capture_output=True, text=True
+    ).stdout
+    stats = dict(line.strip().split("=", 1) for line in told.splitlines() if "=" in line)
+    later = _measured(backend, guest.external_id)
+    assert after.net_rx_bytes is not None
+    assert later.net_rx_bytes is not None
+    assert 0 < after.net_rx_bytes <= int(stats["net.0.rx.bytes"]) <= later.net_rx_bytes
+    drives = range(int(stats["block.count"]))
+    reads = sum(int(stats.get(f"block.{number}.rd.bytes", 0)) for number in drives)
+    assert after.disk_read_bytes <= reads <= (later.disk_read_bytes or 0)
 
 
 def test_it_reboots_when_asked(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:

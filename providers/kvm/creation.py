@@ -161,9 +161,7 @@ class Creation(Part):
         """Make a volume. One that bears this very name was left by a run that died: no VM has this uuid yet."""
         try:
             return make()
-        except (LibvirtError, Conflict) as exc:
-            if isinstance(exc, LibvirtError) and not has_code(exc, libvirt.VIR_ERR_STORAGE_VOL_EXIST):
-                raise
+        except (AlreadyExists, Conflict):
             storage.remove(pool.storageVolLookupByName(name))
             return make()
 

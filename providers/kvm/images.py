@@ -36,7 +36,7 @@ from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
-from providers.kvm.volumes import refuse_when_used
+from providers.kvm.users import refuse_when_used
 from providers.kvm.xml.storage import SeenVolume, volume_document
 from providers.transfer.checksums import read_checksum
 from providers.transfer.headers import Header

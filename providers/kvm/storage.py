@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from providers.base import QUIET, Conflict, InvalidRequest, NotFound, OutOfCapacity, Progress
+from providers.base import QUIET, AlreadyExists, Conflict, InvalidRequest, NotFound, OutOfCapacity, Progress
 from providers.kvm.errors import has_code
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.xml.elements import Source
@@ -235,6 +235,10 @@ def _make(pool: Any, name: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except LibvirtError as exc:
+        # A copy says in other words what a new volume has a code for.
+        taken = has_code(exc, libvirt.VIR_ERR_INTERNAL_ERROR) and "already in use" in str(exc)
+        if taken or has_code(exc, libvirt.VIR_ERR_STORAGE_VOL_EXIST):
+            raise AlreadyExists("A volume with this name exists already.", str(exc)) from exc
         unseen = has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID) and "already exists" in str(exc)
         if not unseen:
             _demand_readable(pool, exc)

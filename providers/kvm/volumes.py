@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from providers.base import QUIET, Conflict, InvalidRequest, NotSupported, Progress, VolumeRecord, Volumes, VolumeSpec
+from providers.base import QUIET, Conflict, InvalidRequest, Progress, VolumeRecord, Volumes, VolumeSpec
 from providers.kvm import storage
 from providers.kvm.design import check_name
 from providers.kvm.errors import vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import libvirt
 from providers.kvm.part import Part
+from providers.kvm.transfers import Transfers
+from providers.kvm.users import refuse_when_used, refuse_while_written
 from providers.kvm.xml.storage import SeenVolume
 
 
@@ -72,7 +74,25 @@ class KvmVolumes(Part, Volumes):
             return self._record(volume)
 
     def clone(self, external_id: str, name: str, *, pool: str = "", progress: Progress = QUIET) -> VolumeRecord:
-        raise NotSupported("Volumes cannot be copied here yet.")
+        """libvirt copies on the host itself; it cannot be broken off in the middle."""
+        check_name(name)
+        with vendor_calls():
+            volume = self.volume(external_id)
+            refuse_while_written(self, volume)
+            seen = storage.check_image(self.raw, volume, field="volume")
+            target = self.pool(pool) if pool else volume.storagePoolLookupByVolume()
+            in_files = storage.pool_type(target) in storage.FILE_POOLS
+            copy = storage.copy(
+                target,
+                volume,
+                seen,
+                name=name,
+                capacity=seen.capacity,
+                format_="qcow2" if in_files and seen.format == "qcow2" else "raw",
+                progress=progress,
+            )
+            progress.report(100, "Done")
+            return self._record(copy)
 
     def upload(
         self,
@@ -83,7 +103,13 @@ class KvmVolumes(Part, Volumes):
         length: int,
         progress: Progress = QUIET,
     ) -> VolumeRecord:
-        raise NotSupported("Volumes cannot be written here yet.")
+        with vendor_calls():
+            volume = self.volume(external_id)
+            Transfers(self.connection, self.config).upload(
+                volume, read, offset=offset, length=length, progress=progress
+            )
+            progress.report(100, "Done")
+            return self._record(self.volume(external_id))
 
     def download(
         self,
@@ -94,7 +120,13 @@ class KvmVolumes(Part, Volumes):
         length: int | None = None,
         progress: Progress = QUIET,
     ) -> int:
-        raise NotSupported("Volumes cannot be read here yet.")
+        with vendor_calls():
+            volume = self.volume(external_id)
+            got = Transfers(self.connection, self.config).download(
+                volume, write, offset=offset, length=length, progress=progress
+            )
+            progress.report(100, "Done")
+            return got
 
     def delete(self, external_id: str) -> None:
         with vendor_calls():
@@ -120,17 +152,6 @@ def volume_record(pool: str, volume: SeenVolume, users: tuple[str, ...]) -> Volu
         backing=volume.backing,
         used_by=users,
     )
-
-
-def refuse_when_used(part: Part, volume: Any) -> None:
-    """Raise Conflict when a VM has the volume as a drive, or another volume builds on it."""
-    path = volume.path()
-    users = Inventory.of(part.connection).users_of(path)[path]
-    if users:
-        raise Conflict("A VM uses it.", ", ".join(users))
-    above = storage.overlays_of(part.raw, [path])[path]
-    if above:
-        raise Conflict("Disks of VMs build on it.", ", ".join(above))
 
 
 def grow_anywhere(connection: Any, volume: Any, seen: SeenVolume, capacity: int) -> None:

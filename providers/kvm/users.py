@@ -1,0 +1,30 @@
+"""Who uses a volume: what may not be deleted or written under somebody, and not copied while it changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers.base import Conflict
+from providers.kvm import storage
+from providers.kvm.inventory import Inventory
+from providers.kvm.part import Part
+
+
+def refuse_when_used(part: Part, volume: Any) -> None:
+    """Raise Conflict when a VM has the volume as a drive, or another volume builds on it."""
+    path = volume.path()
+    users = Inventory.of(part.connection).users_of(path)[path]
+    if users:
+        raise Conflict("A VM uses it.", ", ".join(users))
+    above = storage.overlays_of(part.raw, [path])[path]
+    if above:
+        raise Conflict("Disks of VMs build on it.", ", ".join(above))
+
+
+def refuse_while_written(part: Part, volume: Any) -> None:
+    """Raise Conflict while a running VM has the volume as a disk that it may write to."""
+    path = volume.path()
+    for vm, known in Inventory.of(part.connection).everything():
+        for drive in known.machine.drives:
+            if vm.is_active and drive.source == path and drive.device == "disk" and not drive.read_only:
+                raise Conflict(f"The running VM “{known.machine.name}” writes to it; stop it first.")

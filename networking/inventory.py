@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from django.db import transaction
+from django.utils import timezone
+
+from kvweb.events.services import News, publish_many
 from networking.models import Network
-from providers.base import NetworkRecord
+from providers.base import LeaseRecord, NetworkRecord
 from providers.inventory import Outcome, reconcile
 from providers.models import Provider
 
@@ -20,14 +25,51 @@ def _values(record: NetworkRecord) -> dict[str, Any]:
         "dhcp": record.dhcp,
         "domain": record.domain,
         "is_active": record.is_active,
+        "autostart": record.autostart,
+        "bridge": record.bridge,
+        "gateway": record.gateway,
+        "dhcp_start": record.dhcp_start,
+        "dhcp_end": record.dhcp_end,
+        "forward_device": record.forward_device,
+        "vlan": record.vlan,
+        "mtu": record.mtu,
+        "reservations": [asdict(lease) for lease in record.leases],
+        "dns_hosts": [{"address": host.address, "names": list(host.names)} for host in record.dns_hosts],
+        "pending": list(record.pending),
     }
 
 
-def apply(provider: Provider, records: Iterable[NetworkRecord]) -> Outcome[Network]:
-    return reconcile(
-        Network.objects.filter(provider=provider),
+@transaction.atomic
+def apply(provider: Provider, records: Iterable[NetworkRecord], *, is_complete: bool = True) -> Outcome[Network]:
+    """Write what differs and tell open pages; with `is_complete` rows that were not told become missing."""
+    outcome = reconcile(
+        Network.objects.filter(provider=provider).exclude(external_id=""),
         records,
         key=lambda record: record.external_id,
         values=_values,
         make=lambda record: Network(provider=provider, external_id=record.external_id, **_values(record)),
+        is_complete=is_complete,
     )
+    publish_many(
+        [
+            *(News(row.subject, None, "created") for row in outcome.created),
+            *(News(row.subject, None) for row in (*outcome.changed, *outcome.missing)),
+        ]
+    )
+    return outcome
+
+
+@transaction.atomic
+def apply_leases(network: Network, leases: Sequence[LeaseRecord]) -> None:
+    """Who has which address now; news only when it is another answer than the last."""
+    told = sorted(
+        (
+            {**asdict(lease), "expires_at": lease.expires_at.isoformat() if lease.expires_at else None}
+            for lease in leases
+        ),
+        key=lambda lease: (lease["address"], lease["mac"]),
+    )
+    has_changed = told != network.leases or network.read_at is None
+    Network.objects.filter(pk=network.pk).update(leases=told, read_at=timezone.now())
+    if has_changed:
+        publish_many([News(network.subject, None)])

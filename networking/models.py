@@ -41,6 +41,8 @@ class Network(Resource):
     reservations = models.JSONField(default=list, blank=True)
     #: Names that the network's DNS answers besides: lists of dicts with the fields of DnsHost.
     dns_hosts = models.JSONField(default=list, blank=True)
+    #: Names of the fields that are so only after the network is switched off and on.
+    pending = models.JSONField(default=list, blank=True)
     #: Who has which address now, with the fields of LeaseRecord; read when somebody looks at the network.
     leases = models.JSONField(default=list, blank=True)
     #: When leases and all that a list does not tell were last read.

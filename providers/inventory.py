@@ -77,7 +77,8 @@ def write_columns(rows: Sequence[Model], columns: Sequence[str]) -> None:
     if not rows or not columns:
         return
     meta = rows[0]._meta
-    fields = [field for field in meta.concrete_fields if field.name in set(columns)]
+    wanted = set(columns)
+    fields = [field for field in meta.concrete_fields if field.name in wanted or field.attname in wanted]
     quote = connection.ops.quote_name
     assignments = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
     # Only names of our own models' columns are put into the text; values travel as parameters.

@@ -7,7 +7,14 @@ class VmsConfig(AppConfig):
     def ready(self) -> None:
         from providers.machines import finders
         from providers.selectors import project_finders
-        from vms import disk_jobs, jobs, nic_jobs, snapshot_jobs  # noqa: F401 - register the handlers
+        from vms import (  # noqa: F401 - register the handlers
+            clone_jobs,
+            disk_jobs,
+            jobs,
+            migration_jobs,
+            nic_jobs,
+            snapshot_jobs,
+        )
         from vms.selectors import projects_at
         from vms.users_of import machines
 

@@ -13,7 +13,7 @@ from kvweb.accounts.models import Membership, Project, Role, User
 
 VIEW = frozenset({"vm.view", "volume.view", "job.view", "project.view"})
 OPERATE = VIEW | {"vm.operate", "vm.console", "vm.snapshot"}
-OWN = OPERATE | {"vm.create", "vm.change", "vm.delete", "job.cancel", "image.create", "image.change"}
+OWN = OPERATE | {"vm.create", "vm.change", "vm.delete", "vm.migrate", "job.cancel", "image.create", "image.change"}
 OWN |= {"volume.create", "volume.change", "volume.delete"}
 MANAGE = OWN | {"project.manage"}
 #: Verbs of the portal itself, not of a project.

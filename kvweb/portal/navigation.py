@@ -35,6 +35,21 @@ entries += [
         counted="active",
     ),
     Entry(
+        label="Volumes", url="volumes:list", icon="box", position=42, group="Storage and networks", when=_is_signed_in
+    ),
+    Entry(
+        label="Pools", url="pools:list", icon="stack-2", position=44, group="Storage and networks", when=_is_signed_in
+    ),
+    Entry(
+        label="Networks",
+        url="networks:list",
+        icon="network",
+        key="n",
+        position=46,
+        group="Storage and networks",
+        when=_is_signed_in,
+    ),
+    Entry(
         label="Providers",
         url="providers:list",
         icon="plug",

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 #: What the sprite holds. A name that is missing here still works, at the price of its drawing in every page.
 NAMES = [
     "activity",
+    "arrow-autofit-height",
     "alert-circle",
     "alert-triangle",
     "arrow-down",

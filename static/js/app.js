@@ -15,3 +15,4 @@ import "./edit.js";
 import "./tabs.js";
 import "./charts.js";
 import "./sparklines.js";
+import "./reading.js";

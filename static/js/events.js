@@ -178,6 +178,7 @@ document.addEventListener("visibilitychange", () => (document.hidden ? stop() : 
 addEventListener("pagehide", close);
 addEventListener("pageshow", (event) => { if (event.persisted) open(); });
 document.body.addEventListener("rows", (event) => (event.detail.ids ?? []).forEach((id) => take({ id: since || 0, subject: `vm:${id}`, topic: "changed" })));
+document.body.addEventListener("done", (event) => event.detail.subject && take({ id: since || 0, subject: event.detail.subject, topic: "changed" }));
 // What the page was made with: jobs that were active then.
 const active = document.querySelector('[data-nav-count="jobs:list"]');
 document.querySelectorAll("[data-activity-dot]").forEach((dot) => { dot.hidden = active?.hidden ?? true; });

@@ -1,0 +1,75 @@
+"""Actions of pools, volumes and networks, and how pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.urls import reverse
+
+from kvweb.accounts.access import Person
+from kvweb.accounts.actions import Action, Check
+from providers.resources import Resource
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceAction(Action[R]):
+    """An action on one thing of a provider."""
+
+    in_bulk: bool = False
+    #: Stands beside the menu and not only in it.
+    in_the_open: bool = False
+    #: An address of its own instead of a dialog, as a named route of the thing's uuid.
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One action as a page shows it."""
+
+    name: str
+    label: str
+    icon: str
+    doing: str
+    address: str
+    asks: bool = False
+    """The address asks first, in a dialog or on its own page."""
+    is_page: bool = False
+    is_destructive: bool = False
+    in_the_open: bool = False
+    reason: str = ""
+    """Why it cannot be done now; empty when it can."""
+
+
+def offered(
+    actions: Mapping[str, ResourceAction[R]], resource: R, user: Person
+) -> list[tuple[ResourceAction[R], Check]]:
+    """The actions that a page shows for this thing and person, greyed ones with their reason."""
+    checked = [(action, action.check(resource, user)) for action in actions.values()]
+    return [(action, check) for action, check in checked if not check.is_hidden]
+
+
+def buttons(actions: Mapping[str, ResourceAction[R]], resource: R, user: Person, namespace: str) -> list[Button]:
+    return [_button(action, resource, check, namespace) for action, check in offered(actions, resource, user)]
+
+
+def _button(action: ResourceAction[R], resource: R, check: Check, namespace: str) -> Button:
+    if action.page:
+        address = reverse(action.page, args=[resource.uuid])
+    else:
+        address = reverse(f"{namespace}:{'ask' if action.asks else 'do'}", args=[resource.uuid, action.name])
+    return Button(
+        name=action.name,
+        label=action.label,
+        icon=action.icon,
+        doing=action.doing,
+        address=address,
+        asks=action.asks and not action.page,
+        is_page=bool(action.page),
+        is_destructive=action.is_destructive,
+        in_the_open=action.in_the_open,
+        reason=check.reason,
+    )

@@ -1,0 +1,242 @@
+"""The list pages of pools, volumes and networks: filters from the address, counts, and one page of rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_GET
+
+from kvweb.accounts.models import User
+from kvweb.ui.htmx import is_htmx, target
+from providers.models import Health, Provider
+from providers.resource_views import ResourcePages, user_of
+from providers.resources import Resource, with_jobs
+
+R = TypeVar("R", bound=Resource)
+
+PAGE_SIZE = 50
+#: Words in the text filter beyond these are ignored.
+MOST_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One chip above the list."""
+
+    label: str
+    condition: Q
+    is_alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column's head: its label, what a press on it sorts by, and the class of its cells."""
+
+    label: str
+    sort: str = ""
+    css: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the list was asked for; everything is in the URL, so a link carries it. Unknown values are ignored."""
+
+    text: str = ""
+    state: str = ""
+    provider: str = ""
+    sort: str = "name"
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.text or self.state or self.provider or any(self.more.values()))
+
+
+@dataclass(slots=True)
+class Page(Generic[R]):
+    items: list[R]
+    total: int
+    number: int
+    size: int = PAGE_SIZE
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.size))
+
+    @property
+    def first(self) -> int:
+        return (self.number - 1) * self.size + 1 if self.total else 0
+
+    @property
+    def last(self) -> int:
+        return min(self.number * self.size, self.total)
+
+    @property
+    def next(self) -> int:
+        return self.number + 1 if self.number < self.pages else 0
+
+    @property
+    def previous(self) -> int:
+        return self.number - 1
+
+
+class ResourceListPages(ResourcePages[R]):
+    """Adds the list to the pages of a resource."""
+
+    states: ClassVar[Mapping[str, State]]
+    columns: ClassVar[tuple[Column, ...]]
+    searched: ClassVar[tuple[str, ...]] = ("name", "provider__name")
+    #: Of the search field: "Search name or path".
+    search_label: ClassVar[str] = "Search name"
+    #: Sort → columns of the database; "-sort" is made from it.
+    sorts: ClassVar[Mapping[str, tuple[str, ...]]] = {"name": ("name", "id"), "provider": ("provider__name", "name")}
+
+    @abstractmethod
+    def list_context(self, request: HttpRequest, page: Page[R], filters: Filters) -> dict[str, Any]:
+        """What the page around the rows gets: who may create, further filters."""
+
+    def narrow(self, found: QuerySet[R], filters: Filters) -> QuerySet[R]:
+        """Further filters of this sort."""
+        del filters
+        return found
+
+    def more_filters(self, request: HttpRequest) -> dict[str, str]:
+        """Further filters as the address has them."""
+        del request
+        return {}
+
+    def filters(self, request: HttpRequest) -> Filters:
+        query = request.GET
+        sort = query.get("sort", "name")
+        return Filters(
+            text=query.get("q", "").replace("\0", "").strip()[:200],
+            state=query.get("state", "") if query.get("state") in self.states else "",
+            provider=query.get("provider", "").replace("\0", ""),
+            sort=sort if sort.removeprefix("-") in self.sorts else "name",
+            more=self.more_filters(request),
+        )
+
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        """The list; htmx gets the part below the search field."""
+        user, filters = user_of(request), self.filters(request)
+        found = self.narrow(_with_words(self.visible_to(user), filters.text, self.searched), filters)
+        groups = self._groups(found)
+        counts = {
+            state: sum(
+                group[state or "all"]
+                for group in groups
+                if not filters.provider or group["provider__name"] == filters.provider
+            )
+            for state in ("", *self.states)
+        }
+        total = counts[filters.state]
+        page = Page[R]([], total, max(1, min(_number(request.GET.get("page", "")), -(-total // PAGE_SIZE) or 1)))
+        if total:
+            page.items = self._items(found, filters, page.number)
+        context = self._list_context(request, user, page, filters, groups, counts)
+        is_part = is_htmx(request) and target(request) == "results"
+        response = render(request, "resources/_results.html" if is_part else f"{self.folder}/list.html", context)
+        response.headers["Vary"] = "HX-Request, HX-Target"
+        return response
+
+    def _groups(self, found: QuerySet[R]) -> list[dict[str, Any]]:
+        """How many in each state at each provider: one query for all counts of the page."""
+        counted = {name: Count("pk", filter=state.condition, distinct=True) for name, state in self.states.items()}
+        rows = found.order_by().values("provider_id", "provider__name", "provider__health")
+        return list(rows.annotate(all=Count("pk", distinct=True), **counted).order_by("provider__name"))
+
+    def _items(self, found: QuerySet[R], filters: Filters, number: int) -> list[R]:
+        if filters.provider:
+            found = found.filter(provider__name=filters.provider)
+        if filters.state:
+            found = found.filter(self.states[filters.state].condition)
+        order = self.sorts[filters.sort.removeprefix("-")]
+        if filters.sort.startswith("-"):
+            order = tuple(f"-{name}" for name in order)
+        listed = with_jobs(found.order_by(*order)[(number - 1) * PAGE_SIZE : number * PAGE_SIZE])
+        # Rows of one provider share it, so its capabilities are read once.
+        shared: dict[int, Provider] = {}
+        for one in listed:
+            one.provider = shared.setdefault(one.provider_id, one.provider)
+        return listed
+
+    def _list_context(
+        self,
+        request: HttpRequest,
+        user: User,
+        page: Page[R],
+        filters: Filters,
+        groups: list[dict[str, Any]],
+        counts: dict[str, int],
+    ) -> dict[str, Any]:
+        unreachable = [group["provider__name"] for group in groups if group["provider__health"] == Health.FAILED]
+        chips = [{"state": "", "label": "All", "count": counts[""], "is_alarm": False}]
+        chips += [
+            {"state": name, "label": state.label, "count": counts[name], "is_alarm": state.is_alarm}
+            for name, state in self.states.items()
+            if counts[name] or filters.state == name
+        ]
+        return {
+            "page": page,
+            "filters": filters,
+            "rows": self.rendered(page.items, user),
+            "chips": chips if len(chips) > 2 or filters.state else [],
+            "columns": self._columns(filters.sort),
+            "providers": {group["provider__name"]: group["all"] for group in groups},
+            "unreachable": ", ".join(unreachable),
+            "namespace": self.namespace,
+            "noun": self.noun,
+            "sort": self.namespace.removesuffix("s"),
+            "list_title": self.title,
+            "list": self._list(),
+            "folder": self.folder,
+            "search_label": self.search_label,
+            "empty_template": f"{self.folder}/_empty.html",
+            **self.list_context(request, page, filters),
+        }
+
+    def shown_columns(self) -> tuple[Column, ...]:
+        return self.columns
+
+    def _columns(self, sorted_by: str) -> list[dict[str, str]]:
+        """The columns with what a press on their heads leads to: ascending first, then the other way round."""
+        found = []
+        for column in self.shown_columns():
+            orders = {column.sort: "ascending", f"-{column.sort}": "descending"}
+            order = orders.get(sorted_by, "") if column.sort else ""
+            found.append(
+                {
+                    "label": column.label,
+                    "sort": column.sort,
+                    "css": column.css,
+                    "order": order,
+                    "next": f"-{column.sort}" if order == "ascending" else column.sort,
+                    "icon": {"ascending": "arrow-up", "descending": "arrow-down"}.get(order, "arrows-sort"),
+                }
+            )
+        return found
+
+    @property
+    def urls(self) -> list[URLPattern]:
+        return [path("", require_GET(self.list_view), name="list"), *super().urls]
+
+
+def _with_words(found: QuerySet[R], text: str, fields: tuple[str, ...]) -> QuerySet[R]:
+    """Each word stands in one of the fields."""
+    for word in text.split()[:MOST_WORDS]:
+        condition = Q()
+        for name in fields:
+            condition |= Q(**{f"{name}__icontains": word})
+        found = found.filter(condition)
+    return found
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() and len(text) < 9 else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from kvweb.accounts.services import unassigned_project
-from kvweb.events.services import News, publish_many
+from kvweb.events.services import News, publish, publish_many
 from providers.base import DiskDevice, PowerState, VmRecord
 from providers.inventory import write_columns
 from providers.models import Provider
@@ -74,7 +74,7 @@ def _keep_known_addresses(row: VirtualMachine, values: dict[str, Any]) -> None:
     if (
         values.get("addresses") == ""
         and row.addresses
-        and row.power == values["power"] == PowerState.RUNNING
+        and row.power == values.get("power", row.power) == PowerState.RUNNING
         and row.nics
         and values.get("nics")
         and [nic.get("mac") for nic in row.nics] == [nic.get("mac") for nic in values["nics"]]
@@ -83,12 +83,13 @@ def _keep_known_addresses(row: VirtualMachine, values: dict[str, Any]) -> None:
         values.pop("nics")
 
 
-def _update(row: VirtualMachine, record: VmRecord) -> set[str]:
-    """Put the record's facts into the row (not saved); returns the columns that differ."""
-    values = dict(_told(row.provider_id, record).values)
+def _update(row: VirtualMachine, record: VmRecord, facts: Container[str] | None = None) -> set[str]:
+    """Put the record, or only these columns of it, into the row (not saved); returns the columns that differ."""
+    told = _told(row.provider_id, record).values
+    values = {name: value for name, value in told.items() if facts is None or name in facts}
     _keep_known_addresses(row, values)
     values.update(external_id=record.external_id, presence=Presence.PRESENT.value, missing_since=None)
-    if row.power != values["power"]:
+    if row.power != told["power"]:
         values["power_since"] = timezone.now()
     differing = {name for name, value in values.items() if getattr(row, name) != value}
     for name in differing:
@@ -103,6 +104,8 @@ class _Told:
     record: VmRecord
     values: dict[str, Any]
     fingerprint: str
+    before: tuple[str, dict[str, Any]] | None = None
+    """Fingerprint and columns of what was told before this: a row that still has them differs in nothing else."""
 
 
 #: What was told last of each machine, per process. A sync of two thousand machines of which none changed then costs
@@ -117,8 +120,24 @@ def _told(provider_id: int, record: VmRecord) -> _Told:
         return last
     values = values_of(record)
     text = json.dumps(values, sort_keys=True, default=str).encode()
-    told = _last_told[key] = _Told(record, values, blake2b(text, digest_size=16).hexdigest())
+    before = (last.fingerprint, last.values) if last is not None else None
+    told = _last_told[key] = _Told(record, values, blake2b(text, digest_size=16).hexdigest(), before)
     return told
+
+
+def _new_facts(provider_id: int, records: Mapping[int, VmRecord], fingerprints: Mapping[int, str]) -> set[str]:
+    """The columns in which these records may differ from their rows; `fingerprints` are the rows' own, by key."""
+    facts: set[str] = set()
+    for pk, record in records.items():
+        told = _told(provider_id, record)
+        if told.before is None or told.before[0] != fingerprints.get(pk):
+            facts.update(told.values)
+        else:
+            facts.update(name for name, value in told.values.items() if told.before[1].get(name, ...) != value)
+    if "power" in facts:
+        # What stops loses an address that was kept while it ran, although no list has ever told of it.
+        facts.update(("addresses", "nics"))
+    return facts
 
 
 def _forget_all_but(provider_id: int, records: Sequence[VmRecord]) -> None:
@@ -221,17 +240,23 @@ def apply(
     if not differing and not unknown and not (is_complete and unseen):
         # The usual case by far: nothing to write, so nobody has to wait for a lock.
         return []
-    return _take_over(provider, differing, unknown, unseen if is_complete else set(), asked_at)
+    fingerprints = {row.pk: row.fingerprint for row in known.values() if row.pk in differing}
+    return _take_over(provider, differing, fingerprints, unknown, unseen if is_complete else set(), asked_at)
 
 
 @transaction.atomic
 def _take_over(
-    provider: Provider, differing: dict[int, VmRecord], unknown: list[VmRecord], unseen: set[int], asked_at: datetime
+    provider: Provider,
+    differing: dict[int, VmRecord],
+    fingerprints: dict[int, str],
+    unknown: list[VmRecord],
+    unseen: set[int],
+    asked_at: datetime,
 ) -> list[VirtualMachine]:
     """Write what a comparison found, and tell of it."""
     recognised = _recognised(provider, unknown)
     differing.update({recognised[record.external_id]: record for record in unknown if record.external_id in recognised})
-    changed = _write(provider, differing, asked_at)
+    changed = _write(provider, differing, fingerprints, asked_at)
     created = [_adopt(provider, record, asked_at) for record in unknown if record.external_id not in recognised]
     VirtualMachine.objects.bulk_create(created)
     changed.extend(_mark_missing(unseen, asked_at))
@@ -245,31 +270,27 @@ def _take_over(
 
 
 _ALWAYS_READ = (
-    "uuid",
-    "project_id",
-    "provider_id",
-    "external_id",
-    "presence",
-    "missing_since",
-    "told_at",
-    "power_since",
+    *("uuid", "project_id", "provider_id", "external_id"),
+    *("presence", "missing_since", "told_at", "power", "power_since"),
 )
 
 
-def _write(provider: Provider, differing: dict[int, VmRecord], asked_at: datetime) -> list[VirtualMachine]:
+def _write(
+    provider: Provider, differing: dict[int, VmRecord], fingerprints: dict[int, str], asked_at: datetime
+) -> list[VirtualMachine]:
     """Load the rows whose record is another than last time, write what differs, return those that a page shows anew."""
     if not differing:
         return []
     changed: list[VirtualMachine] = []
     touched: list[VirtualMachine] = []
     columns = {"fingerprint", "told_at"}
-    # Only what is compared and told: a row has twice as many columns, and making them costs as much as writing.
-    facts = {name for record in differing.values() for name in _told(provider.pk, record).values}
+    # Only what can differ: reading the other columns, documents of devices among them, would cost more than writing.
+    facts = _new_facts(provider.pk, differing, fingerprints)
     rows = VirtualMachine.objects.filter(pk__in=differing).only(*_ALWAYS_READ, *facts)
     for row in rows:
         if row.told_at is not None and row.told_at > asked_at:
             continue
-        if written := _update(row, differing[row.pk]):
+        if written := _update(row, differing[row.pk], facts):
             columns |= written
             changed.append(row)
         row.fingerprint, row.told_at = _told(provider.pk, differing[row.pk]).fingerprint, asked_at
@@ -305,3 +326,26 @@ def forget(provider: Provider, external_id: str) -> None:
     """The provider says that the machine is gone: it was deleted there, or by a job of ours that will say so itself."""
     gone = VirtualMachine.objects.filter(provider=provider, external_id=external_id, presence=Presence.PRESENT)
     publish_many([News(row.subject, row.project_id) for row in _mark_missing(set(gone.values_list("pk", flat=True)))])
+
+
+@transaction.atomic
+def move(row: VirtualMachine, provider: Provider, record: VmRecord) -> None:
+    """The machine is at another provider now: its row goes with it, with project, notes and history.
+
+    A sync of that provider may have found the machine before: what it wrote down makes room.
+    """
+    found = VirtualMachine.objects.filter(provider=provider, external_id=record.external_id).exclude(pk=row.pk)
+    publish_many([News(other.subject, other.project_id, "gone") for other in found.only("uuid", "project_id")])
+    found.update(external_id="", presence=Presence.DELETED)
+    image = provider.images.filter(name=row.image.name, missing_since=None).first() if row.image else None
+    VirtualMachine.objects.filter(pk=row.pk).update(
+        provider=provider,
+        external_id=record.external_id,
+        presence=Presence.PRESENT,
+        missing_since=None,
+        image=image,
+        fingerprint="",
+        told_at=None,
+    )
+    apply(provider, [record])
+    publish(row.subject, project_id=row.project_id)

@@ -178,3 +178,12 @@ def test_a_found_machine_that_nobody_was_given_goes_with_its_machine(fake_provid
     inventory.apply(fake_provider, [], is_complete=True)
     vm.refresh_from_db()
     assert vm.presence == Presence.DELETED
+
+
+def test_a_row_that_another_process_wrote_is_compared_in_full(make_vm: MakeVm, fake_provider: Provider) -> None:
+    vm = make_vm()
+    inventory.apply(fake_provider, [told(memory_mib=512, power=PowerState.STOPPED)])
+    VirtualMachine.objects.filter(pk=vm.pk).update(memory_mib=2048, fingerprint="of another record")
+    inventory.apply(fake_provider, [told(memory_mib=512, power=PowerState.RUNNING)])
+    vm.refresh_from_db()
+    assert (vm.memory_mib, vm.power) == (512, PowerState.RUNNING)

@@ -28,3 +28,33 @@ def seed_iso(texts: SeedTexts) -> bytes:
     finally:
         iso.close()
     return image.getvalue()
+
+
+def read_seed(content: bytes) -> SeedTexts | None:
+    """The texts of a seed, whoever made it; None for an image that is none."""
+    iso = pycdlib.PyCdlib()
+    try:
+        iso.open_fp(io.BytesIO(content))
+    except pycdlib.pycdlibexception.PyCdlibException:
+        return None
+    try:
+        volume_id = iso.pvd.volume_identifier.decode("ascii", "replace").strip().lower()
+        if volume_id != VOLUME_ID:
+            return None
+        texts = {name: _text(iso, name) for name in ("user-data", "meta-data", "network-config")}
+    finally:
+        iso.close()
+    return SeedTexts(user_data=texts["user-data"], meta_data=texts["meta-data"], network_config=texts["network-config"])
+
+
+def _text(iso: pycdlib.PyCdlib, name: str) -> str:
+    """One file by its long name, wherever that is kept; empty when there is none."""
+    names = ({"joliet_path": f"/{name}"} if iso.has_joliet() else {}) or (
+        {"rr_path": f"/{name}"} if iso.has_rock_ridge() else {"iso_path": f"/{name.upper()}.;1"}
+    )
+    found = io.BytesIO()
+    try:
+        iso.get_file_from_iso_fp(found, **names)
+    except pycdlib.pycdlibexception.PyCdlibException:
+        return ""
+    return found.getvalue().decode(errors="replace")

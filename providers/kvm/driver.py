@@ -7,6 +7,7 @@ from typing import cast
 from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, Driver, Features
 from providers.kvm import connection as connections
 from providers.kvm import offers, plugs
+from providers.kvm.clones import KvmClones
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.disks import KvmDisks
@@ -35,6 +36,7 @@ class KvmDriver(Driver):
     power: KvmPower
     reshape: KvmReshape
     snapshots: KvmSnapshots
+    clones: KvmClones
     disks: KvmDisks
     consoles: KvmConsoles
     pools: KvmPools
@@ -58,6 +60,7 @@ class KvmDriver(Driver):
         self.consoles = KvmConsoles(*parts)
         self.reshape = KvmReshape(*parts)
         self.snapshots = KvmSnapshots(*parts)
+        self.clones = KvmClones(*parts)
         self.disks = KvmDisks(*parts)
         self.pools = KvmPools(*parts)
         self.volumes = KvmVolumes(*parts)
@@ -79,13 +82,15 @@ class KvmDriver(Driver):
         missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
         declared = PLUGIN.declares.model_copy(update=missing)
         firmwares = frozenset({"bios"} if facts.is_x86 else ()) | frozenset({"uefi"} if facts.has_efi else ())
-        found: dict[str, Features] = {"machines": declared.machines.model_copy(
+        found: dict[str, Features] = {
+            "machines": declared.machines.model_copy(
                 update={
                     "firmwares": firmwares,
                     "option_choices": offers.choices(facts),
                     "option_refusals": offers.refusals(facts),
                 }
-            )}
+            )
+        }
         if declared.nics is not None:
             found["nics"] = declared.nics.model_copy(update=cards)
         if not self.config.is_local and self.config.transport != "ssh":

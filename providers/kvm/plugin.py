@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.base import (
     Capabilities,
+    CloneFeatures,
     ConsoleFeatures,
     ConsoleKind,
     DiskFeatures,
@@ -72,6 +73,7 @@ PLUGIN = Plugin(
             caches=frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"}),
         ),
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
+        clones=CloneFeatures(linked=True, full=True, export=True),
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
         pools=PoolFeatures(create=True, types=frozenset({"dir"})),
         volumes=VolumeFeatures(

@@ -30,6 +30,7 @@ from providers.kvm.machines import KvmMachines
 from providers.kvm.moments import snapshot_records
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
+from providers.kvm.saved import refuse_saved
 from providers.kvm.tidying import Tidying, merged
 from providers.kvm.xml import note
 from providers.kvm.xml.build import read, text_at, write
@@ -233,12 +234,6 @@ class KvmSnapshots(Part, Snapshots):
             note.NAMESPACE,
             _affected(domain),
         )
-
-
-def refuse_saved(domain: Any) -> None:
-    """Raise Conflict for a VM whose memory lies in a file: it belongs to the disks exactly as they are."""
-    if domain.hasManagedSaveImage(0):
-        raise Conflict("It is suspended to disk; resume it, or stop it for good, first.")
 
 
 def _forget(domain: Any, snapshot: Any) -> None:

@@ -75,11 +75,12 @@ def copy(
     name: str,
     capacity: int,
     format_: str,
+    mode: str = "",
     progress: Progress = QUIET,
 ) -> Any:
     """A volume of its own with the image's content, at least as large as wanted."""
     _demand_room(pool, image_seen.allocation)
-    document = volume_document(name=name, capacity=capacity, format_=format_)
+    document = volume_document(name=name, capacity=capacity, format_=format_, mode=mode)
     volume = _make(
         pool, name, lambda: _watched_copy(pool, document, name, image, whole=image_seen.allocation, progress=progress)
     )

@@ -124,23 +124,24 @@ def format_below(text: str, path: str) -> str:
     return ""
 
 
-def put_sources(domain: Element, sources: Mapping[str, str]) -> None:
-    """Give the disks of a VM's document other qcow2 files.
+def put_sources(domain: Element, sources: Mapping[str, str], format_: str = "qcow2") -> None:
+    """Give drives of a VM's document other files, by target.
 
-    What libvirt noted of the chains below goes: it would be believed, and chains change.
+    What libvirt noted of the chains below goes from every drive: it would be believed, and chains change.
     """
     for disk in domain.iterfind("devices/disk"):
         for below in disk.findall("backingStore"):
             disk.remove(below)
         target = text_at(disk, "target/@dev")
         if target in sources:
-            _set_file(disk, sources[target], "qcow2")
+            _set_file(disk, sources[target], format_)
 
 
 def _set_file(disk: Element, path: str, format_: str) -> None:
     for below in disk.findall("backingStore"):
         disk.remove(below)
-    disk.set("type", "file")
+    is_device = path.startswith("/dev/")
+    disk.set("type", "block" if is_device else "file")
     driver = disk.find("driver")
     if driver is None:
         driver = add(disk, "driver", name="qemu")
@@ -151,7 +152,7 @@ def _set_file(disk: Element, path: str, format_: str) -> None:
     kept = [child for child in source if child.tag in {"seclabel", "encryption", "reservations", "privateData"}]
     source.attrib.clear()
     source[:] = kept
-    source.set("file", path)
+    source.set("dev" if is_device else "file", path)
 
 
 def _domain(root: Element) -> Element | None:

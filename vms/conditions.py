@@ -18,7 +18,7 @@ def ready(vm: VirtualMachine) -> Answer:
     if vm.active_job is not None:
         return f"Wait until “{vm.active_job.doing or 'another job'}” is done."
     if vm.presence == Presence.WANTED:
-        return "It was not created."
+        return "It was not created." if vm.problem else "It is being made."
     if vm.presence == Presence.MISSING:
         return "The provider does not list this machine any more."
     if not vm.provider.is_enabled:
@@ -59,6 +59,6 @@ def when_paused(vm: VirtualMachine) -> Answer:
 
 
 def when_not_there(vm: VirtualMachine) -> Answer:
-    if vm.active_job is not None:
+    if vm.active_job is not None or vm.is_being_copied:
         return "It is being worked on."
     return True if vm.presence in {Presence.WANTED, Presence.MISSING} else "The machine exists; delete it instead."

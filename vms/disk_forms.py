@@ -7,13 +7,11 @@ from math import ceil
 from typing import Any
 
 from django import forms
-from django.db.models import Q
 
-from kvweb.accounts.access import within
 from kvweb.accounts.actions import ActionForm
 from kvweb.ui.words import size_words
 from storage.models import Pool, Volume
-from storage.selectors import usable_images, usable_pools
+from storage.selectors import usable_images, usable_pools, usable_volumes
 from vms.create_rows import number
 from vms.models import VirtualMachine
 from vms.row_choice import RowChoice, offer
@@ -95,11 +93,8 @@ class AttachDiskForm(ActionForm):
 
     @cached_property
     def volumes(self) -> Any:
-        """Volumes of this provider and of projects in which the person may change machines, that nobody has."""
-        mine = within(self.user, "vm.change") if not self.user.is_superuser else Q()
-        return Volume.objects.filter(mine, provider=self.subject.provider, is_used=False, missing_since=None).exclude(
-            external_id=""
-        )
+        """Volumes of the machine's project that no machine has."""
+        return usable_volumes(self.subject.provider, self.subject.project)
 
     @property
     def advanced(self) -> list[Any]:
@@ -236,7 +231,7 @@ class InsertIsoForm(ActionForm):
 
     @cached_property
     def images(self) -> Any:
-        return usable_images(self.subject.provider).filter(is_iso=True)
+        return usable_images(self.subject.provider, self.subject.project).filter(is_iso=True)
 
     @property
     def reason(self) -> str:

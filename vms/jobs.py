@@ -43,7 +43,7 @@ def note_problem(job: Job) -> None:
 
 
 #: Between what was done and the machine's name in a job's title: "Grow disk vda of “web-1”".
-_PREPOSITION = re.compile(r" (of|to|from|into)\Z")
+_PREPOSITION = re.compile(r"( (of|to|from|into)|:)\Z")
 #: Ends after which nobody knows how far the provider got.
 UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
 
@@ -206,7 +206,20 @@ def refresh(job: Job, reporter: Reporter) -> dict[str, Any]:
             inventory.forget(vm.provider, vm.external_id)
             raise
     inventory.apply(vm.provider, [record])
-    return {"power": record.power.value}
+    # What waits for a restart has not happened yet, and the page says so.
+    return {"power": record.power.value, **({"pending": list(record.pending)} if record.pending else {})}
+
+
+@handler("vm.rename", on_failure=after_failed_change)
+def rename(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+
+    def work(driver: Driver, vm: VirtualMachine) -> VmRecord:
+        if driver.reshape is None:
+            raise Failed("This provider cannot rename machines.", "not_supported")
+        return driver.reshape.rename(vm.external_id, str(job.params["name"]))
+
+    return operate(job, work)
 
 
 # -- delete ------------------------------------------------------------------------------------------------------------
@@ -221,6 +234,7 @@ def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
             driver.machines.delete(
                 vm.external_id,
                 with_snapshots=bool(job.params.get("with_snapshots")),
+                keep_disks=bool(job.params.get("keep_disks")),
                 progress=DriverProgress(reporter),
             )
         except NotFound:

@@ -35,7 +35,7 @@ def vm_badge(vm: VirtualMachine) -> Badge:
     | active job | presence        | provider    | shown                        |
     |------------|-----------------|-------------|------------------------------|
     | yes        | any             | any         | what the job does, percent   |
-    | no         | wanted          | any         | Not created                  |
+    | no         | wanted          | any         | Not created, or being copied |
     | no         | missing         | any         | Missing since …              |
     | no         | present         | disabled    | Not watched, last state      |
     | no         | present         | unreachable | Unreachable since …          |
@@ -44,6 +44,8 @@ def vm_badge(vm: VirtualMachine) -> Badge:
     job = vm.active_job
     if job is not None:
         return Badge(job.doing or "Working", "blue", "loader-2", is_busy=True, percent=job.percent, note=job.message)
+    if vm.is_being_copied:
+        return Badge("Being made", "blue", "loader-2", is_busy=True, note="as a copy of another machine")
     if vm.presence == Presence.WANTED:
         return Badge("Not created", "red", "alert-triangle")
     if vm.presence == Presence.MISSING:

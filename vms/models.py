@@ -124,6 +124,11 @@ class VirtualMachine(models.Model):
         return self.provider.can
 
     @property
+    def is_being_copied(self) -> bool:
+        """It is wanted and nothing went wrong: a job of the machine that it is a copy of makes it."""
+        return self.presence == Presence.WANTED and not self.problem and self.active_job is None
+
+    @property
     def is_running(self) -> bool:
         return self.power == PowerState.RUNNING
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from kvweb.accounts.access import allowed
-from kvweb.accounts.models import Project, User
+from kvweb.accounts.models import User
 from vms import looks
 from vms.models import VirtualMachine
 from vms.tab import Tab
 
 
 def _context(vm: VirtualMachine, user: User) -> dict[str, Any]:
-    may_assign = allowed(user, "vm.assign")
     return {
         "may_change": allowed(user, "vm.change", vm),
-        "may_assign": may_assign,
-        "projects": Project.objects.exclude(pk=vm.project_id) if may_assign else [],
+        "may_assign": allowed(user, "vm.assign"),
         "ssh_command": looks.ssh_command(vm),
         "addresses": looks.address_facts(vm),
         "disk_count": looks.disk_count(vm),

@@ -147,11 +147,16 @@ def refresh(vm: VirtualMachine, *, user: User | None = None) -> Job:
     return start_job(vm, "vm.refresh", verb="Read", doing="Reading", user=user)
 
 
-def delete(vm: VirtualMachine, *, user: User | None = None, with_snapshots: bool = True) -> Job:
-    """Delete the machine and its own disks."""
-    return start_job(
-        vm, "vm.delete", verb="Delete", doing="Deleting", user=user, params={"with_snapshots": with_snapshots}
-    )
+def delete(
+    vm: VirtualMachine, *, user: User | None = None, with_snapshots: bool = True, keep_disks: bool = False
+) -> Job:
+    """Delete the machine and its own disks, which stay with `keep_disks`."""
+    params = {"with_snapshots": with_snapshots, "keep_disks": keep_disks}
+    return start_job(vm, "vm.delete", verb="Delete", doing="Deleting", user=user, params=params)
+
+
+def rename(vm: VirtualMachine, *, user: User | None = None, name: str) -> Job:
+    return start_job(vm, "vm.rename", verb="Rename", doing="Renaming", user=user, params={"name": name})
 
 
 @transaction.atomic

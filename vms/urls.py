@@ -18,7 +18,6 @@ urlpatterns = [
     path("<uuid:uuid>/do/<slug:action>", views.do, name="do"),
     path("<uuid:uuid>/description", views.describe, name="describe"),
     path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
-    path("<uuid:uuid>/assign", views.assign, name="assign"),
     path("", include("vms.console.urls")),
     path("<uuid:uuid>/metrics/data", metrics_views.data, name="metrics_data"),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),

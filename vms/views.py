@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from kvweb.accounts.access import allowed, allowed_somewhere, roles_of, within
 from kvweb.accounts.actions import ActionForm, ActionRefused
-from kvweb.accounts.models import Project, User
+from kvweb.accounts.models import User
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from kvweb.ui.htmx import is_htmx, target, toast, trigger
@@ -92,7 +92,9 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         "several_projects": several_projects,
         "several_providers": page.known_providers > 1 or bool(page.filters.provider or page.filters.text),
         "sizes": listing.PAGE_SIZES,
-        "bulk_actions": [action for action in ACTIONS.values() if action.in_bulk],
+        "bulk_actions": [
+            action for action in ACTIONS.values() if action.in_bulk and allowed_somewhere(user, action.verb)
+        ],
         "matching": _matching(page.filters),
         "most_at_once": MOST_AT_ONCE,
         "create_address": _create_address(),
@@ -294,10 +296,17 @@ def _after_form(
     response = HttpResponse(status=204)
     trigger(response, done={"subject": vm.subject}, rows={"ids": [str(vm.uuid)]})
     if job is None or not job.is_active:
-        toast(response, action.done or f"{action.label} “{vm.name}”: done.")
+        toast(response, _done_words(vm, action, job))
     else:
         toast(response, f"{job.title}: the page shows how far it is.", "info")
     return response
+
+
+def _done_words(vm: VirtualMachine, action: VmAction, job: Job | None) -> str:
+    """What is said after a quick success, which may be that it is to come."""
+    if action.place == "settings" and job is not None and job.result.get("pending"):
+        return "It is kept, and takes effect after a restart."
+    return action.done or f"{action.label} “{vm.name}”: done."
 
 
 def _tell(request: HttpRequest, vm: VirtualMachine, action: VmAction, job: Job | None) -> None:
@@ -305,7 +314,7 @@ def _tell(request: HttpRequest, vm: VirtualMachine, action: VmAction, job: Job |
         if job is not None and job.has_failed:
             messages.error(request, f"{action.label} “{vm.name}”: {job.reason}")
         else:
-            messages.success(request, action.done or f"{action.label} “{vm.name}”: done.")
+            messages.success(request, _done_words(vm, action, job))
     else:
         messages.info(request, f"{action.doing} “{vm.name}”.")
 
@@ -341,6 +350,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
         return _bulk_answer(request, "Select some machines first.", [], [], "warning")
     if chosen.asks and not _bulk_is_confirmed(request, chosen, vms):
         return _bulk_question(request, chosen, vms)
+    if chosen.form is not None:
+        first = chosen.form(_first_able(chosen, vms, user), user, request.POST)
+        if not first.is_valid():
+            return _bulk_question(request, chosen, vms, first, status=422)
     done: list[VirtualMachine] = []
     skipped: list[tuple[VirtualMachine, str]] = []
     for vm in vms:
@@ -386,7 +399,9 @@ def _bulk_is_confirmed(request: HttpRequest, action: VmAction, vms: list[Virtual
     return bool(request.POST.get("confirmed"))
 
 
-def _bulk_question(request: HttpRequest, action: VmAction, vms: list[VirtualMachine]) -> HttpResponse:
+def _bulk_question(
+    request: HttpRequest, action: VmAction, vms: list[VirtualMachine], form: ActionForm | None = None, status: int = 200
+) -> HttpResponse:
     user = user_of(request)
     words: dict[str, int] = {}
     for vm in vms:
@@ -398,11 +413,11 @@ def _bulk_question(request: HttpRequest, action: VmAction, vms: list[VirtualMach
         "count": number_words(len(vms), "machine"),
         "by_state": ", ".join(f"{count} {word}" for word, count in sorted(words.items(), key=lambda item: -item[1])),
         "must_type": _must_type(action, vms),
-        "form": action.form(_first_able(action, vms, user), user) if action.form else None,
+        "form": form or (action.form(_first_able(action, vms, user), user) if action.form else None),
         "is_dialog": is_htmx(request),
         "skipped": sum(not action.check(vm, user).is_allowed for vm in vms),
     }
-    return render(request, "vms/_bulk_ask.html" if is_htmx(request) else "vms/bulk_ask.html", context)
+    return render(request, "vms/_bulk_ask.html" if is_htmx(request) else "vms/bulk_ask.html", context, status=status)
 
 
 def _first_able(action: VmAction, vms: list[VirtualMachine], user: User) -> VirtualMachine:
@@ -524,19 +539,3 @@ def dismiss_problem(request: HttpRequest, uuid: UUID) -> HttpResponse:
         return _refused(request, vm, ActionRefused("You may not do this here.", forbidden=True))
     services.dismiss_problem(vm, user=user_of(request))
     return _as_it_is_now(request, uuid) if is_htmx(request) else redirect("vms:detail", uuid=uuid)
-
-
-@require_POST
-def assign(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Hand the machine to another project; administrators only."""
-    vm = _found(request, uuid)
-    user = user_of(request)
-    project = Project.objects.filter(uuid__in=_valid([request.POST.get("project", "")])).first()
-    if not allowed(user, "vm.assign"):
-        messages.error(request, "Only administrators hand machines to other projects.")
-    elif project is None:
-        messages.error(request, "Choose a project.")
-    else:
-        services.assign(vm, project=project, user=user)
-        messages.success(request, f"“{vm.name}” belongs to “{project.name}” now.")
-    return redirect("vms:detail", uuid=uuid)

@@ -74,7 +74,7 @@ POST /vms/{vm}/do/start                in      404     302     302+    302+    3
 HTMX /vms/{vm}/do/delete               401     404     403     403     200+    200+    200+
 HTMX /vms/{vm}/description             401     404     422     422     200+    200+    200+
 HTMX /vms/{vm}/dismiss-problem         401     404     403     200+    200+    200+    200+
-POST /vms/{vm}/assign                  in      404     302     302     302     302     302+
+POST /vms/{vm}/do/assign               in      404     302     302     302     302     302+
 GET  /vms/{on}/console/vnc             in      404     403     200     200     200     200
 GET  /vms/{on}/console/serial/state    in      404     200     200     200     200     200
 POST /vms/{on}/console/vnc/grant       in      404     403     200+    200+    200+    200+
@@ -123,7 +123,7 @@ SENT: dict[str, dict[str, str]] = {
     "/vms/bulk": {"action": "start", "vm": "{vm}"},
     "/vms/{vm}/do/delete": {"typed": "web"},
     "/vms/{vm}/description": {"description": "Keeps the ledger."},
-    "/vms/{vm}/assign": {"project": "{other_project}"},
+    "/vms/{vm}/do/assign": {"project": "{other_project}"},
     "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
     "/providers/{provider}/edit": {"name": "Renamed"},
     "/account/keys": {

@@ -52,7 +52,7 @@ def test_a_stranger_is_offered_nothing_and_refused_everything(charlie: User, mak
 @pytest.mark.parametrize(
     ("power", "allowed_actions"),
     [
-        ("stopped", {"start", "delete"}),
+        ("stopped", {"start", "clone", "export", "delete"}),
         ("running", {"stop", "restart", "pause", "reset", "force-stop", "delete"}),
         ("paused", {"stop", "resume", "force-stop", "delete"}),
     ],

@@ -74,12 +74,12 @@ def test_a_stranger_gets_404_everywhere(
 
 def test_a_strangers_post_is_404_and_does_nothing(make_vm: Any, charlie: User, client_of: ClientOf) -> None:
     vm = make_vm()
-    for path in ("do/start", "description", "dismiss-problem", "assign"):
+    for path in ("do/start", "description", "dismiss-problem", "do/assign"):
         assert client_of(charlie).post(f"/vms/{vm.uuid}/{path}").status_code == 404
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["do/start", "description", "dismiss-problem", "assign"])
+@pytest.mark.parametrize("path", ["do/start", "description", "dismiss-problem", "do/assign"])
 def test_nothing_changes_by_get(make_vm: Any, alice: User, client_of: ClientOf, path: str) -> None:
     assert client_of(alice).get(f"/vms/{make_vm().uuid}/{path}").status_code == 405
 
@@ -356,10 +356,10 @@ def test_history_is_jobs_and_deeds_in_one_line_of_time(make_vm: Any, alice: User
 
 def test_only_administrators_hand_machines_over(make_vm: Any, alice: User, root: User, client_of: ClientOf) -> None:
     vm, other = make_vm(), Project.objects.create(name="Other")
-    client_of(alice).post(f"/vms/{vm.uuid}/assign", {"project": other.uuid})
+    client_of(alice).post(f"/vms/{vm.uuid}/do/assign", {"project": other.uuid})
     vm.refresh_from_db()
     assert vm.project != other
-    client_of(root).post(f"/vms/{vm.uuid}/assign", {"project": other.uuid})
+    client_of(root).post(f"/vms/{vm.uuid}/do/assign", {"project": other.uuid})
     vm.refresh_from_db()
     assert vm.project == other
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from kvweb.accounts.access import Person
 from kvweb.accounts.actions import Check
-from vms import disk_actions, nic_actions, services, snapshot_actions
+from vms import (
+    clone_actions,
+    clone_forms,
+    disk_actions,
+    migration_actions,
+    nic_actions,
+    services,
+    snapshot_actions,
+)
 from vms.choices import Presence
 from vms.conditions import VmAction, ready, when_not_there, when_off, when_on, when_paused, when_running
 from vms.models import VirtualMachine
@@ -101,6 +109,7 @@ DELETE = VmAction(
     confirm="type",
     question="“{name}” and its own disks are deleted for good.",
     is_destructive=True,
+    form=clone_forms.DeleteForm,
 )
 DISMISS = VmAction(
     name="dismiss",
@@ -128,6 +137,8 @@ ACTIONS: dict[str, VmAction] = {
         *disk_actions.ACTIONS,
         *nic_actions.ACTIONS,
         *snapshot_actions.ACTIONS,
+        *clone_actions.ACTIONS,
+        *migration_actions.ACTIONS,
         DELETE,
         DISMISS,
     )

@@ -11,6 +11,7 @@ from vms import (
     migration_actions,
     nic_actions,
     services,
+    setting_actions,
     snapshot_actions,
 )
 from vms.choices import Presence
@@ -137,6 +138,7 @@ ACTIONS: dict[str, VmAction] = {
         *disk_actions.ACTIONS,
         *nic_actions.ACTIONS,
         *snapshot_actions.ACTIONS,
+        *setting_actions.ACTIONS,
         *clone_actions.ACTIONS,
         *migration_actions.ACTIONS,
         DELETE,

@@ -139,7 +139,7 @@ def settle(job: Job, reporter: Reporter) -> dict[str, Any]:
 # -- power -------------------------------------------------------------------------------------------------------------
 
 
-def _power(driver: Driver) -> Power:
+def power_of(driver: Driver) -> Power:
     if driver.power is None:
         raise Failed("This provider cannot switch machines on or off.", "not_supported")
     return driver.power
@@ -156,12 +156,13 @@ def operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dic
             raise
     inventory.apply(vm.provider, [record])
     clear_problem(vm)
-    return {"power": record.power.value}
+    # What waits for a restart has not happened yet, and the page says so.
+    return {"power": record.power.value, **({"pending": list(record.pending)} if record.pending else {})}
 
 
 @handler("vm.start", retries=1, on_failure=note_problem)
 def start(job: Job, reporter: Reporter) -> dict[str, Any]:
-    return operate(job, lambda driver, vm: _power(driver).start(vm.external_id, DriverProgress(reporter)))
+    return operate(job, lambda driver, vm: power_of(driver).start(vm.external_id, DriverProgress(reporter)))
 
 
 @handler("vm.stop", retries=1, on_failure=note_problem)
@@ -169,7 +170,7 @@ def stop(job: Job, reporter: Reporter) -> dict[str, Any]:
     force = bool(job.params.get("force"))
     return operate(
         job,
-        lambda driver, vm: _power(driver).stop(vm.external_id, force=force, progress=DriverProgress(reporter)),
+        lambda driver, vm: power_of(driver).stop(vm.external_id, force=force, progress=DriverProgress(reporter)),
     )
 
 
@@ -178,20 +179,20 @@ def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
     force = bool(job.params.get("force"))
     return operate(
         job,
-        lambda driver, vm: _power(driver).restart(vm.external_id, force=force, progress=DriverProgress(reporter)),
+        lambda driver, vm: power_of(driver).restart(vm.external_id, force=force, progress=DriverProgress(reporter)),
     )
 
 
 @handler("vm.pause", on_failure=note_problem)
 def pause(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
-    return operate(job, lambda driver, vm: _power(driver).pause(vm.external_id))
+    return operate(job, lambda driver, vm: power_of(driver).pause(vm.external_id))
 
 
 @handler("vm.resume", on_failure=note_problem)
 def resume(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
-    return operate(job, lambda driver, vm: _power(driver).resume(vm.external_id))
+    return operate(job, lambda driver, vm: power_of(driver).resume(vm.external_id))
 
 
 @handler("vm.refresh", retries=1)
@@ -233,8 +234,8 @@ def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
         try:
             driver.machines.delete(
                 vm.external_id,
-                with_snapshots=bool(job.params.get("with_snapshots")),
                 keep_disks=bool(job.params.get("keep_disks")),
+                with_snapshots=bool(job.params.get("with_snapshots")),
                 progress=DriverProgress(reporter),
             )
         except NotFound:

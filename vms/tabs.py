@@ -12,6 +12,7 @@ from vms import (
     metrics_tab,
     networks_tab,
     overview_tab,
+    settings_tab,
     snapshots_tab,
 )
 from vms.models import VirtualMachine
@@ -25,6 +26,7 @@ TABS: dict[str, Tab] = {
         disks_tab.TAB,
         networks_tab.TAB,
         snapshots_tab.TAB,
+        settings_tab.TAB,
         metrics_tab.TAB,
         history_tab.TAB,
     )

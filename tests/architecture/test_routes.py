@@ -58,6 +58,8 @@ GET  /vms/{vm}/disks                   in      404     200     200     200     2
 GET  /vms/{vm}/networks                in      404     200     200     200     200     200
 GET  /vms/{vm}/snapshots               in      404     200     200     200     200     200
 GET  /vms/{vm}/history                 in      404     200     200     200     200     200
+GET  /vms/{vm}/settings                in      404     200     200     200     200     200
+GET  /vms/{vm}/part/settings           in      404     200     200     200     200     200
 GET  /vms/{vm}/console                 in      404     200     200     200     200     200
 GET  /vms/{vm}/metrics                 in      404     200     200     200     200     200
 GET  /vms/{vm}/part/metrics            in      404     200     200     200     200     200

@@ -1,0 +1,74 @@
+"""What a person can change of a machine itself: offered in the tab of settings."""
+
+from __future__ import annotations
+
+from vms import setting_forms, setting_services
+from vms.conditions import Answer, VmAction, ready, when_running
+from vms.models import VirtualMachine
+
+
+def _when_waiting(vm: VirtualMachine) -> Answer:
+    answer = when_running(vm)
+    if answer is not True:
+        return answer
+    return True if vm.pending else "Nothing waits for a restart."
+
+
+RESIZE = VmAction(
+    name="resize",
+    label="Change the size",
+    doing="Changing the size",
+    done="The size is changed.",
+    icon="adjustments",
+    verb="vm.change",
+    needs=lambda vm: vm.can.reshape is not None and (vm.can.reshape.vcpus or vm.can.reshape.memory),
+    when=ready,
+    run=setting_services.resize,
+    form=setting_forms.ResizeForm,
+    in_bulk=False,
+    place="settings",
+)
+CHANGE_OPTIONS = VmAction(
+    name="change-options",
+    label="Change",
+    doing="Changing settings",
+    done="The settings are changed.",
+    icon="pencil",
+    verb="vm.change",
+    needs=lambda vm: vm.can.reshape is not None and vm.can.reshape.options,
+    when=ready,
+    run=setting_services.set_options,
+    form=setting_forms.OptionsForm,
+    in_bulk=False,
+    place="settings",
+)
+SET_AUTOSTART = VmAction(
+    name="set-autostart",
+    label="Change",
+    doing="Changing settings",
+    done="The settings are changed.",
+    icon="pencil",
+    verb="vm.change",
+    needs=lambda vm: vm.can.reshape is not None and vm.can.reshape.autostart,
+    when=ready,
+    run=setting_services.set_autostart,
+    form=setting_forms.AutostartForm,
+    in_bulk=False,
+    place="settings",
+)
+APPLY_PENDING = VmAction(
+    name="apply-pending",
+    label="Restart now",
+    doing="Restarting",
+    icon="refresh",
+    verb="vm.operate",
+    needs=lambda vm: vm.can.power is not None and bool(vm.pending),
+    when=_when_waiting,
+    run=setting_services.apply_pending,
+    confirm="ask",
+    question="“{name}” is shut down and started again. After a minute without an answer it is switched off.",
+    in_bulk=False,
+    place="settings",
+)
+
+ACTIONS = (RESIZE, CHANGE_OPTIONS, SET_AUTOSTART, APPLY_PENDING)

@@ -1,0 +1,114 @@
+"""What is asked before a machine's settings change: its size, a group of its options, its start with the host."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django import forms
+
+from kvweb.accounts.actions import ActionForm
+from vms import option_fields
+from vms.create_rows import number
+from vms.models import VirtualMachine
+from vms.option_fields import PREFIX, Option
+
+UNCHANGED = "Nothing was changed."
+
+
+class ResizeForm(ActionForm):
+    """Only what differs is asked of the provider."""
+
+    subject: VirtualMachine
+    body_template = "vms/_settings_form.html"
+
+    vcpus = number(1, 1024, "CPU", label="CPUs")
+    memory_mib = number(16, 16_777_216, "MiB", label="Memory (MiB)")
+
+    def dress(self) -> None:
+        can = self.subject.can.reshape
+        for name in ("vcpus", "memory_mib"):
+            if not (can and getattr(can, name.partition("_")[0])):
+                del self.fields[name]
+            else:
+                self.fields[name].required = True
+                self.take(name, getattr(self.subject, name))
+
+    @property
+    def question(self) -> str:
+        vm, can = self.subject, self.subject.can.reshape
+        if vm.is_off or can is None:
+            return ""
+        if can.hot_vcpus or can.hot_memory:
+            return "It runs: what it can take now it takes now, the rest at its next start."
+        return "It runs: the change waits for its next start."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        wanted = {name: value for name, value in cleaned.items() if value != getattr(self.subject, name)}
+        # What waits is taken back by asking for what it has.
+        if not wanted and not self.errors and not self.subject.pending:
+            self.add_error(None, UNCHANGED)
+        return dict(cleaned) if self.subject.pending else wanted
+
+
+class AutostartForm(ActionForm):
+    subject: VirtualMachine
+
+    autostart = forms.BooleanField(required=False, label="Start it whenever its host starts")
+
+    def dress(self) -> None:
+        self.take("autostart", bool(self.subject.autostart))
+
+
+class OptionsForm(ActionForm):
+    """One group of the kind's options, which the link names."""
+
+    subject: VirtualMachine
+    body_template = "vms/_settings_form.html"
+    is_wide = True
+
+    group = forms.CharField(widget=forms.HiddenInput)
+
+    def dress(self) -> None:
+        for one in self.found:
+            value = self.before.get(one.name, one.default)
+            self.fields[f"{PREFIX}{one.name}"] = option_fields.field_for(one, self.subject.provider, self.user, value)
+
+    @cached_property
+    def group_name(self) -> str:
+        return str((self.data if self.is_bound else self.initial).get("group") or "")
+
+    @cached_property
+    def before(self) -> dict[str, Any]:
+        return dict(self.subject.options or {})
+
+    @cached_property
+    def found(self) -> list[Option]:
+        return option_fields.groups(option_fields.options(self.subject.provider, "settings")).get(self.group_name, [])
+
+    @property
+    def title(self) -> str:
+        return f"{self.group_name} of “{self.subject.name}”" if self.found else ""
+
+    @property
+    def question(self) -> str:
+        return "" if self.subject.is_off else "It runs: what it cannot take now waits for its next start."
+
+    @property
+    def reason(self) -> str:
+        return "" if self.found else "There are no such settings at this provider."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        open_to = [one for one in self.found if not self.fields[f"{PREFIX}{one.name}"].disabled]
+        wanted = option_fields.changed(open_to, cleaned, self.before)
+        model = option_fields.options_model(self.subject.provider)
+        if model is not None and not self.errors:
+            option_fields.check(self, model, wanted)
+        if not wanted and not self.errors:
+            self.add_error(None, UNCHANGED)
+        return {"options": wanted}
+
+    def refuse(self, field: str, reason: str) -> None:
+        option_fields.refuse(self, field, reason)

@@ -1,0 +1,55 @@
+"""What can be done to a machine's settings; each answers with its job, whose result says what waits for a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvweb.accounts.actions import ActionRefused
+from kvweb.accounts.models import User
+from kvweb.jobs.models import Job
+from vms import option_fields
+from vms.models import VirtualMachine
+from vms.services import start_job
+
+
+def resize(vm: VirtualMachine, *, user: User, vcpus: int | None = None, memory_mib: int | None = None) -> Job:
+    """Another number of CPUs, another amount of memory, or both; None leaves it."""
+    words = [f"{vcpus} CPUs"] * (vcpus is not None) + [f"{memory_mib} MiB"] * (memory_mib is not None)
+    return start_job(
+        vm,
+        "vm.resize",
+        verb=f"Give {' and '.join(words) or 'nothing'} to",
+        doing="Changing the size",
+        user=user,
+        params={"vcpus": vcpus, "memory_mib": memory_mib},
+    )
+
+
+def set_options(vm: VirtualMachine, *, user: User, options: dict[str, Any]) -> Job:
+    """Change these options of the kind. Raises ActionRefused for those that are an administrator's."""
+    if reason := option_fields.forbidden(vm.provider, options, user):
+        raise ActionRefused(reason, forbidden=True)
+    return start_job(
+        vm,
+        "vm.set_options",
+        verb="Change settings of",
+        doing="Changing settings",
+        user=user,
+        params={"options": options},
+    )
+
+
+def set_autostart(vm: VirtualMachine, *, user: User, autostart: bool) -> Job:
+    return start_job(
+        vm,
+        "vm.set_autostart",
+        verb="Start with its host:" if autostart else "Do not start with its host:",
+        doing="Changing settings",
+        user=user,
+        params={"autostart": autostart},
+    )
+
+
+def apply_pending(vm: VirtualMachine, *, user: User | None = None) -> Job:
+    """Shut it down and start it again: a reboot of the guest alone would change nothing."""
+    return start_job(vm, "vm.apply_pending", verb="Restart", doing="Restarting", user=user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from providers.kvm.xml.build import Element, read, text_at, write
 
 #: How long a guest may take to let go of a card. Linux does it within a second; one that still boots does not at all.
 LET_GO_S = 15.0
+
+#: How long the cable of a card that moves is out; long enough for a guest to see it.
+CABLE_OUT_S = 0.5
 
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
@@ -163,7 +167,10 @@ class KvmNics(Part, Nics):
             fits = _same_bus(documents.live, now, change.model)
             return fits and _replace(domain, now, wanted)
         try:
-            domain.updateDeviceFlags(_text(wanted), _LIVE)
+            if network_of(wanted) != network_of(now):
+                _replug(domain, now, wanted)
+            else:
+                domain.updateDeviceFlags(_text(wanted), _LIVE)
         except LibvirtError as exc:
             if has_code(exc, libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED):
                 return False
@@ -227,6 +234,22 @@ def _detach(domain: Any, element: Element, nic_id: str) -> None:
         raise Conflict(
             "The guest does not let go of the card. Try again once the guest has started, or stop the VM first."
         )
+
+
+def _replug(domain: Any, now: Element, wanted: Element) -> None:
+    """Move a running card as hands would: pull the cable, plug it in elsewhere.
+
+    A guest whose cable was never out has no reason to ask for another address.
+    """
+    without_cable = deepcopy(wanted)
+    cards.set_link(without_cable, is_linked=False)
+    domain.updateDeviceFlags(_text(without_cable), _LIVE)
+    time.sleep(CABLE_OUT_S)
+    try:
+        domain.updateDeviceFlags(_text(wanted), _LIVE)
+    except LibvirtError:
+        domain.updateDeviceFlags(_text(now), _LIVE)
+        raise
 
 
 def _replace(domain: Any, now: Element, wanted: Element) -> bool:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from providers.base import DiskSpec, NicSpec, VmRecord, VmSpec
+from providers.base import (
+    AlreadyExists,
+    DiskSpec,
+    NetworkMode,
+    NetworkRecord,
+    NetworkSpec,
+    NicSpec,
+    NotFound,
+    VmRecord,
+    VmSpec,
+)
 from providers.kvm.testing import Backend
 from providers.testing import Unavailable
 
 MakeVm = Callable[..., VmRecord]
+MakeNetwork = Callable[..., NetworkRecord]
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +75,32 @@ def make_vm(backend: Backend, wish: Callable[..., VmSpec]) -> Iterator[MakeVm]:
     for external_id in made:
         if external_id in here:
             backend.driver.machines.delete(external_id, with_snapshots=True)
+
+
+@pytest.fixture
+def make_network(backend: Backend) -> Iterator[MakeNetwork]:
+    """Creates networks on ranges that nobody else here has, isolated unless said otherwise; deleted with the test."""
+    made: list[str] = []
+
+    def make(**values: Any) -> NetworkRecord:
+        name = values.pop("name", f"{backend.name}-{uuid.uuid4().hex[:6]}")
+        wishes = {"mode": NetworkMode.ISOLATED, "autostart": False, **values}
+        for _ in range(20):
+            chosen = {"cidr": f"10.213.{random.randrange(256)}.0/24", **wishes}
+            try:
+                record = backend.driver.networks.create(NetworkSpec.model_validate({"name": name, **chosen}))
+            except AlreadyExists:
+                if "cidr" in wishes:
+                    raise
+                continue
+            made.append(record.external_id)
+            return record
+        raise AssertionError("No range is free.")
+
+    yield make
+    for external_id in reversed(made):
+        with suppress(NotFound):
+            backend.driver.networks.delete(external_id, force=True)
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ class Terminal:
         self._line = line
         self.seen = ""
 
-    def wait_for(self, text: str, timeout_s: float = 180.0) -> None:
-        """Read until the text was said since the last that was waited for."""
+    def wait_for(self, text: str, timeout_s: float = 180.0) -> str:
+        """Read until the text was said since the last that was waited for; returns what was said between."""
         end = time.monotonic() + timeout_s
         while text not in self.seen:
             assert time.monotonic() < end, f"“{text}” was not said; the end is {self.seen[-800:]!r}"
@@ -56,7 +56,8 @@ class Terminal:
             assert piece, f"the line ended before “{text}”: {self.seen[-800:]!r}"
             # Bytes come as they please, also half a letter at a time.
             self.seen += self._decoder.decode(piece)
-        self.seen = self.seen.partition(text)[2]
+        before, _, self.seen = self.seen.partition(text)
+        return before
 
     def type(self, text: str) -> None:
         self._line.sendall(text.encode() + b"\r")

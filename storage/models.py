@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db import models
 
 from kvweb.accounts.models import Project
-from providers.models import Provider
 from providers.resources import Resource
 
 
@@ -134,8 +133,8 @@ class Upload(models.Model):
     modified_ms = models.BigIntegerField(default=0)
     chunk_bytes = models.PositiveIntegerField()
     received = models.BigIntegerField(default=0)
-    #: SHA-256 of each chunk that arrived, in their order.
-    digests = models.JSONField(default=list)
+    #: SHA-256 of what arrived, chained: of the chain before and the chunk's own SHA-256, in hexadecimal.
+    chain = models.CharField(max_length=64, blank=True)
     #: Of the unfinished image at the provider; empty before the first chunk.
     key = models.CharField(max_length=500, blank=True)
     #: What the person says that the file must be.

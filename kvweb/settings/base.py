@@ -11,6 +11,7 @@ from kvweb.settings.celery import *  # noqa: F403
 from kvweb.settings.consoles import *  # noqa: F403
 from kvweb.settings.database import database
 from kvweb.settings.env import kept_secret, number, text, words
+from kvweb.settings.images import *  # noqa: F403
 from kvweb.settings.logging import *  # noqa: F403
 from kvweb.settings.metrics import *  # noqa: F403
 from kvweb.settings.security import *  # noqa: F403

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('modified_ms', models.BigIntegerField(default=0)),
                 ('chunk_bytes', models.PositiveIntegerField()),
                 ('received', models.BigIntegerField(default=0)),
-                ('digests', models.JSONField(default=list)),
+                ('chain', models.CharField(blank=True, max_length=64)),
                 ('key', models.CharField(blank=True, max_length=500)),
                 ('checksum', models.CharField(blank=True, max_length=200)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),

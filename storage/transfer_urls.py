@@ -1,0 +1,12 @@
+from django.urls import path
+
+from storage import transfer_views
+
+app_name = "transfer"
+
+urlpatterns = [
+    path("images/<uuid:uuid>/upload", transfer_views.upload_state, name="upload_state"),
+    path("images/<uuid:uuid>/upload/<int:offset>", transfer_views.upload_chunk, name="upload_chunk"),
+    path("images/<uuid:uuid>/finish", transfer_views.upload_finish, name="upload_finish"),
+    path("images/<uuid:uuid>/file", transfer_views.download, name="download"),
+]

@@ -1,0 +1,81 @@
+"""Chunks of an upload on their way to the provider: the one place outside of workers that talks to one.
+
+It runs in the transfer process, which serves nothing but transfers, so a slow hypervisor makes no page wait. A chunk is
+held in memory until its hash is right, then written at its offset; the row says how far the file is only afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from django.db import close_old_connections
+from django.utils import timezone
+
+from kvweb.events.services import publish
+from providers.base import Conflict, Images, InvalidRequest, NotSupported
+from providers.models import Provider
+from providers.pool import connect
+from storage.image_services import upload_spec
+from storage.models import Image, Upload
+
+_PIECE = 256 * 1024
+
+
+def take_chunk(upload: Upload, *, offset: int, content: bytes, digest: str = "") -> Upload:
+    """Write one chunk; the same one twice is taken as it is. `digest` is its SHA-256 as the browser found it.
+
+    Raises Conflict for a chunk that is not the next one, InvalidRequest for one that is damaged or has another length
+    than it must, and what the driver raises.
+    """
+    expected = min(upload.chunk_bytes, upload.size - offset)
+    if offset % upload.chunk_bytes or len(content) != expected or expected <= 0:
+        raise InvalidRequest("This piece of the file does not fit.", f"{offset} {len(content)} {expected}")
+    if offset != upload.received:
+        raise Conflict("Another piece of the file is the next one.", f"{offset} instead of {upload.received}")
+    own = hashlib.sha256(content)
+    if digest and own.hexdigest() != digest.lower():
+        raise InvalidRequest("This piece was damaged on its way.", field="digest")
+    chain = hashlib.sha256(bytes.fromhex(upload.chain) + own.digest()).hexdigest()
+    driver = connect(upload.image.provider)
+    try:
+        if driver.images is None:
+            raise NotSupported
+        key = upload.key or _begun(upload, driver.images)
+        driver.images.write(key, offset, _pieces(content))
+    finally:
+        driver.close()
+    close_old_connections()
+    moved = Upload.objects.filter(pk=upload.pk, received=offset).update(
+        received=offset + len(content), chain=chain, touched_at=timezone.now()
+    )
+    if moved != 1:
+        raise Conflict("The same file is being sent from another window.")
+    before = upload.percent
+    upload.received, upload.chain = offset + len(content), chain
+    if upload.percent != before:
+        publish(upload.image.subject, project_id=upload.image.project_id)
+    return upload
+
+
+def _begun(upload: Upload, images: Images) -> str:
+    upload.key = images.begin(upload_spec(upload), upload.size)
+    Upload.objects.filter(pk=upload.pk).update(key=upload.key)
+    return upload.key
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    view = memoryview(content)
+    for start in range(0, len(content), _PIECE):
+        yield bytes(view[start : start + _PIECE])
+
+
+def content_of(provider: Provider, image: Image) -> Iterator[bytes]:
+    """An image's bytes for a download."""
+    driver = connect(provider)
+    try:
+        if driver.images is None:
+            raise NotSupported
+        yield from driver.images.read(image.external_id)
+    finally:
+        driver.close()

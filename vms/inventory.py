@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -69,7 +70,7 @@ def values_of(record: VmRecord) -> dict[str, Any]:
     return values
 
 
-def _keep_known_addresses(row: VirtualMachine, values: dict[str, Any]) -> None:
+def _keep_known_addresses(row: Any, values: dict[str, Any]) -> None:
     """A running machine's address may be known from a detailed reading (agent, ARP) that a list cannot repeat."""
     if (
         values.get("addresses") == ""
@@ -83,7 +84,7 @@ def _keep_known_addresses(row: VirtualMachine, values: dict[str, Any]) -> None:
         values.pop("nics")
 
 
-def _update(row: VirtualMachine, record: VmRecord, facts: Container[str] | None = None) -> set[str]:
+def _update(row: Any, record: VmRecord, facts: Container[str] | None = None) -> set[str]:
     """Put the record, or only these columns of it, into the row (not saved); returns the columns that differ."""
     told = _told(row.provider_id, record).values
     values = {name: value for name, value in told.items() if facts is None or name in facts}
@@ -213,13 +214,13 @@ def is_uuid(text: str) -> bool:
 
 def apply(
     provider: Provider, records: Sequence[VmRecord], *, is_complete: bool = False, asked_at: datetime | None = None
-) -> list[VirtualMachine]:
+) -> list[News]:
     """Write what differs and tell open pages; with `is_complete` rows that were not told become missing.
 
     `asked_at` is the time just before the provider was asked: rows that were written from a later answer are left
-    alone, so a slow list cannot undo what a quick job has just reported. Returns the rows that were created or changed.
-    A record with a portal uuid that we know becomes that row, also when the worker that made it died before it could
-    say so. Unknown machines go to the unassigned project.
+    alone, so a slow list cannot undo what a quick job has just reported. A record with a portal uuid that we know
+    becomes that row, also when the worker that made it died before it could say so. Unknown machines go to the
+    unassigned project. Returns what open pages were told.
     """
     asked_at = asked_at or timezone.now()
     known = _known_rows(provider, None if is_complete else [record.external_id for record in records])
@@ -252,21 +253,17 @@ def _take_over(
     unknown: list[VmRecord],
     unseen: set[int],
     asked_at: datetime,
-) -> list[VirtualMachine]:
+) -> list[News]:
     """Write what a comparison found, and tell of it."""
     recognised = _recognised(provider, unknown)
     differing.update({recognised[record.external_id]: record for record in unknown if record.external_id in recognised})
-    changed = _write(provider, differing, fingerprints, asked_at)
+    news = _write(provider, differing, fingerprints, asked_at)
     created = [_adopt(provider, record, asked_at) for record in unknown if record.external_id not in recognised]
     VirtualMachine.objects.bulk_create(created)
-    changed.extend(_mark_missing(unseen, asked_at))
-    publish_many(
-        [
-            *(News(row.subject, row.project_id, "created") for row in created),
-            *(News(row.subject, row.project_id) for row in changed),
-        ]
-    )
-    return [*created, *changed]
+    news.extend(News(row.subject, row.project_id) for row in _mark_missing(unseen, asked_at))
+    news = [*(News(row.subject, row.project_id, "created") for row in created), *news]
+    publish_many(news)
+    return news
 
 
 _ALWAYS_READ = (
@@ -277,26 +274,26 @@ _ALWAYS_READ = (
 
 def _write(
     provider: Provider, differing: dict[int, VmRecord], fingerprints: dict[int, str], asked_at: datetime
-) -> list[VirtualMachine]:
-    """Load the rows whose record is another than last time, write what differs, return those that a page shows anew."""
+) -> list[News]:
+    """Read the rows whose record is another than last time, write what differs, return what a page shows anew."""
     if not differing:
         return []
-    changed: list[VirtualMachine] = []
-    touched: list[VirtualMachine] = []
+    news: list[News] = []
+    touched: list[SimpleNamespace] = []
     columns = {"fingerprint", "told_at"}
-    # Only what can differ: reading the other columns, documents of devices among them, would cost more than writing.
+    # Only what can differ, and no objects of the model: making those would cost more than reading and writing.
     facts = _new_facts(provider.pk, differing, fingerprints)
-    rows = VirtualMachine.objects.filter(pk__in=differing).only(*_ALWAYS_READ, *facts)
-    for row in rows:
+    for values in VirtualMachine.objects.filter(pk__in=differing).order_by().values("pk", *{*_ALWAYS_READ, *facts}):
+        row = SimpleNamespace(**values)
         if row.told_at is not None and row.told_at > asked_at:
             continue
         if written := _update(row, differing[row.pk], facts):
             columns |= written
-            changed.append(row)
+            news.append(News(f"vm:{row.uuid}", row.project_id))
         row.fingerprint, row.told_at = _told(provider.pk, differing[row.pk]).fingerprint, asked_at
         touched.append(row)
-    write_columns(touched, sorted(columns))
-    return changed
+    write_columns(VirtualMachine, touched, sorted(columns))
+    return news
 
 
 def _mark_missing(pks: set[int], asked_at: datetime | None = None) -> list[VirtualMachine]:

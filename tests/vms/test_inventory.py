@@ -35,9 +35,9 @@ def told(external_id: str = "ext-1", **values: Any) -> VmRecord:
 
 def test_a_change_is_written_and_told(make_vm: MakeVm, fake_provider: Provider) -> None:
     vm = make_vm()
-    changed = inventory.apply(fake_provider, [told(power=PowerState.RUNNING)])
+    news = inventory.apply(fake_provider, [told(power=PowerState.RUNNING)])
     vm.refresh_from_db()
-    assert [row.pk for row in changed] == [vm.pk]
+    assert [item.subject for item in news] == [vm.subject]
     assert vm.power == "running"
     assert vm.power_since is not None
     assert Event.objects.get().subject == vm.subject
@@ -55,7 +55,8 @@ def test_the_same_record_again_writes_and_tells_nothing(
 
 
 def test_machines_made_elsewhere_wait_in_the_unassigned_project(fake_provider: Provider) -> None:
-    (vm,) = inventory.apply(fake_provider, [told(name="found-1")])
+    inventory.apply(fake_provider, [told(name="found-1")])
+    vm = VirtualMachine.objects.get(name="found-1")
     assert vm.project.is_unassigned
     assert vm.presence == Presence.PRESENT
 
@@ -174,7 +175,8 @@ def test_a_thousand_unchanged_machines_cost_one_query(
 
 
 def test_a_found_machine_that_nobody_was_given_goes_with_its_machine(fake_provider: Provider) -> None:
-    (vm,) = inventory.apply(fake_provider, [told()])
+    inventory.apply(fake_provider, [told()])
+    vm = VirtualMachine.objects.get()
     inventory.apply(fake_provider, [], is_complete=True)
     vm.refresh_from_db()
     assert vm.presence == Presence.DELETED

@@ -26,6 +26,7 @@ from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers, disks_of, layer_target, owned
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
+from providers.kvm.qcow2 import is_untouched
 from providers.kvm.saved import refuse_saved
 from providers.kvm.tidying import snapshots_of
 from providers.kvm.xml import note
@@ -160,11 +161,9 @@ class Cloning(Part):
         if below is None or storage.seen(below).capacity != seen.capacity:
             return None
         base = replace(storage.seen(below), format=format_)
-        layer = _anew(pool, file, partial(storage.overlay, pool, base, name=file, capacity=seen.capacity))
-        if storage.seen(layer).allocation == seen.allocation:
-            return layer
-        storage.remove(layer)
-        return None
+        if not is_untouched(self.raw, volume):
+            return None
+        return _anew(pool, file, partial(storage.overlay, pool, base, name=file, capacity=seen.capacity))
 
     def _freeze(
         self, original: Any, machine: SeenMachine, layers: Layers, frozen: Iterable[SeenDrive], undo: ExitStack
@@ -214,7 +213,7 @@ class Cloning(Part):
             volume = layers.volume_at(drive.source) if drive.device == "cdrom" and drive.source else None
             if volume is None or volume.info()[1] > _SEED_MOST_BYTES:
                 continue
-            texts = read_seed(storage_content(self.raw, volume))
+            texts = read_seed(storage.piece(self.raw, volume, 0, volume.info()[1]))
             if texts is None:
                 continue
             pool = volume.storagePoolLookupByVolume()
@@ -309,21 +308,6 @@ def full_copy(
         )
 
     return _anew(pool, name, copy)
-
-
-def storage_content(raw: Any, volume: Any) -> bytes:
-    """All of a small volume."""
-    stream = raw.newStream(0)
-    content = b""
-    try:
-        volume.download(stream, 0, 0, 0)
-        while isinstance(piece := stream.recv(256 * 1024), bytes) and piece:
-            content += piece
-        stream.finish()
-    except LibvirtError:
-        storage.abort(stream)
-        raise
-    return content
 
 
 class _Share:

@@ -7,6 +7,7 @@ from typing import Any
 from providers.base import PowerState, SnapshotRecord
 from providers.kvm.errors import has_code
 from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.qcow2 import memory_of_snapshots
 from providers.kvm.xml.snapshots import SeenSnapshot, read_snapshot
 
 #: Words of libvirt's documents for a state; a disk alone is what a VM finds that was switched off hard.
@@ -53,12 +54,14 @@ def _record(raw: Any, seen: SeenSnapshot, *, is_current: bool) -> SnapshotRecord
 
 
 def _bytes_of(raw: Any, seen: SeenSnapshot) -> int | None:
-    """What an external snapshot keeps on storage; libvirt does not tell it for one inside a disk."""
-    if not seen.is_external:
-        return None
+    """The files that an external snapshot keeps, or the memory of one inside a disk, whose share of that is untold."""
     try:
-        return sum(int(raw.storageVolLookupByPath(path).info()[2]) for path in seen.files.values())
+        volumes = [raw.storageVolLookupByPath(path) for path in seen.files.values()]
+        if seen.is_external:
+            return sum(int(volume.info()[2]) for volume in volumes)
+        if seen.has_memory:
+            return sum(memory_of_snapshots(raw, volume).get(seen.name, 0) for volume in volumes) or None
     except LibvirtError as exc:
-        if has_code(exc, libvirt.VIR_ERR_NO_STORAGE_VOL):
-            return None
-        raise
+        if not has_code(exc, libvirt.VIR_ERR_NO_STORAGE_VOL):
+            raise
+    return None

@@ -14,6 +14,7 @@ from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.hostfacts import HostFacts, host_facts
 from providers.kvm.machines import KvmMachines
 from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.nvram import Nvram, is_default
 from providers.kvm.offers import check_options, check_whole, cpu_mode, options_of, video
 from providers.kvm.options import KvmOptions
 from providers.kvm.part import Part
@@ -94,9 +95,23 @@ class KvmReshape(Part, Reshape):
                 return self._record(domain)
             if self.domain_named(name) is not None:
                 raise AlreadyExists(f"A VM called “{name}” exists already.", field="name")
-            domain.rename(name, 0)
+            self._rename(domain, name)
             # The handle keeps the name it was looked up with.
             return self._record(self.domain(external_id))
+
+    def _rename(self, domain: Any, name: str) -> None:
+        """With the file of its UEFI variables, which libvirt forgets: a new VM of the old name would find it."""
+        old = domain.name()
+        variables = Nvram(self.connection, self.config)
+        has_file = is_default(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) and variables.copy(old, name)
+        try:
+            domain.rename(name, 0)
+        except LibvirtError:
+            if has_file:
+                variables.remove(name)
+            raise
+        if has_file:
+            variables.remove(old)
 
     def set_description(self, external_id: str, description: str) -> VmRecord:
         if any(ord(char) < 32 and char not in "\t\n\r" for char in description):

@@ -42,6 +42,17 @@ def source_of(pool: Any, volume: Any, format_: str) -> Source:
         return Source(kind="file", path=volume.path(), format=format_)
     if kind == libvirt.VIR_STORAGE_VOL_BLOCK:
         return Source(kind="block", path=volume.path(), format=format_)
+    where = read_pool(pool.XMLDesc())
+    if where.type == "rbd":
+        # libvirt refuses them as volumes of a pool (virDomainDiskTranslateSourcePool).
+        return Source(
+            kind="rbd",
+            path=volume.path(),
+            format=format_,
+            hosts=where.source.hosts,
+            user=where.source.auth_user,
+            secret_uuid=where.source.secret_uuid,
+        )
     return Source(kind="volume", pool=pool.name(), volume=volume.name(), format=format_)
 
 
@@ -113,15 +124,20 @@ def upload(connection: Any, pool: Any, *, name: str, content: bytes) -> Any:
 
 def head(connection: Any, volume: Any) -> bytes:
     """The volume's first bytes."""
+    return piece(connection, volume, 0, HEAD_BYTES)
+
+
+def piece(connection: Any, volume: Any, offset: int, length: int) -> bytes:
+    """So many bytes of the volume, or fewer at its end."""
     stream = connection.newStream(0)
-    volume.download(stream, 0, HEAD_BYTES, 0)
     got = b""
     try:
-        while len(got) < HEAD_BYTES:
-            piece = stream.recv(HEAD_BYTES - len(got))
-            if not isinstance(piece, bytes) or not piece:
+        volume.download(stream, offset, length, 0)
+        while len(got) < length:
+            part = stream.recv(length - len(got))
+            if not isinstance(part, bytes) or not part:
                 break
-            got += piece
+            got += part
         stream.finish()
     except LibvirtError:
         abort(stream)

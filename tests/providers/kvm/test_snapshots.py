@@ -99,6 +99,7 @@ def test_memory_comes_back_paused_as_it_was(backend: Backend, make_vm: MakeVm) -
     backend.driver.power.pause(vm.external_id)
     made = backend.driver.snapshots.create(vm.external_id, "frozen", memory=True)
     assert (made.has_memory, made.is_external, made.power) == (True, False, PowerState.PAUSED)
+    assert (made.size_bytes or 0) > 10_000, "The memory that was written."
     backend.driver.power.stop(vm.external_id, force=True)
     assert backend.driver.snapshots.revert(vm.external_id, "frozen").power is PowerState.PAUSED
 

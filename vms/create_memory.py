@@ -10,6 +10,7 @@ from kvweb.accounts.models import User
 from kvweb.jobs.models import Job
 from providers.base import ProviderError
 from providers.secrets import seal, unseal
+from vms import create_options
 
 #: Fields with one value each, as their names stand in the form.
 FIELDS = (
@@ -36,6 +37,7 @@ def typed(data: Mapping[str, Any]) -> dict[str, Any]:
         values[box] = bool(data.get(box))
     getlist = getattr(data, "getlist", None)
     values["keys"] = getlist("keys") if getlist else list(data.get("keys", []))
+    values.update(create_options.typed(data, getlist))
     for name, (prefix, fields) in ROWS.items():
         if f"{prefix}-TOTAL_FORMS" in data:
             values[name] = [
@@ -52,12 +54,12 @@ def _count(text: object) -> int:
         return 0
 
 
-def kept(data: Mapping[str, Any]) -> dict[str, Any]:
+def kept(data: Mapping[str, Any], but: frozenset[str] = frozenset()) -> dict[str, Any]:
     """What goes into Job.form: JSON, without password, what may hold secrets sealed."""
     values = typed(data)
     ticket = values.get("ticket", "")
     private = {name: text for name in PRIVATE if (text := values.pop(name, ""))}
-    for name in PASSING:
+    for name in (*PASSING, *but):
         values.pop(name, None)
     return {"typed": values, "sealed": seal({"private": json.dumps(private)}) if private else "", "ticket": ticket}
 

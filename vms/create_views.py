@@ -33,7 +33,7 @@ from vms.specs import Wish
 LINK = ("project", "provider", "image", "name", "size")
 
 #: Parts of the page that another provider changes; what was typed elsewhere is not touched by the browser.
-DEPENDENT = "#create-image,#create-size,#create-nics,#create-storage,#create-firmware"
+DEPENDENT = "#create-image,#create-size,#create-nics,#create-storage,#create-firmware,#create-options"
 
 
 @login_required

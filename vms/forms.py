@@ -22,6 +22,7 @@ from storage.models import Image, Pool
 from vms import create_memory, services, validators
 from vms.create_choices import EMPTY, OWN, Offer, Size, sentence_about
 from vms.create_names import name_is_taken, taken
+from vms.create_options import CreateOptions, Group
 from vms.create_rows import FORMSETS, chosen_pool, number, pool_choices
 from vms.models import VirtualMachine
 from vms.specs import DiskWish, Wish, vm_spec
@@ -128,6 +129,7 @@ class CreateForm(forms.Form):
         if data is not None:
             data = self._completed(data, initial)
         super().__init__(data, initial=initial)
+        self.options = CreateOptions(self, self.offer.provider, user)
         self.nics = self._formset("nics", initial["nics"])
         self.disks = self._formset("disks", initial["disks"])
         self._dress()
@@ -217,12 +219,17 @@ class CreateForm(forms.Form):
     @property
     def has_advanced_errors(self) -> bool:
         return self.is_bound and (
-            bool(ADVANCED & set(self.errors)) or any(self.disks.errors) or bool(self.disks.non_form_errors())
+            self.options.has_errors
+            or bool(ADVANCED & set(self.errors)) or any(self.disks.errors) or bool(self.disks.non_form_errors())
         )
 
     @property
     def has_advanced_values(self) -> bool:
-        return bool(self.disks.forms) or any(self[name].value() for name in ADVANCED)
+        return bool(self.disks.forms) or self.options.has_values or any(self[name].value() for name in ADVANCED)
+
+    @property
+    def option_groups(self) -> list[Group]:
+        return self.options.groups()
 
     @property
     def all_errors(self) -> list[tuple[str, str, str]]:
@@ -344,6 +351,7 @@ class CreateForm(forms.Form):
         self._check_own_size()
         self._check_disk()
         self._check_counts()
+        self.cleaned_data["options"] = self.options.clean()
         return self.cleaned_data
 
     def _pass_over_what_is_hidden(self) -> None:
@@ -466,6 +474,7 @@ class CreateForm(forms.Form):
             description=typed["description"],
             firmware=typed["firmware"],
             autostart=typed["autostart"],
+            options=typed["options"],
             start=start,
         )
 
@@ -487,7 +496,7 @@ class CreateForm(forms.Form):
             spec=vm_spec(wish),
             image=self.cleaned_data["image"],
             user=self.user,
-            form=create_memory.kept(self.data),
+            form=create_memory.kept(self.data, but=self.options.secrets),
             retry_of=self.retry_of,
         )
 

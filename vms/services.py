@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from kvweb.accounts.actions import ActionRefused
 from kvweb.accounts.models import Project, User
 from kvweb.audit.services import record
 from kvweb.events.services import publish
@@ -16,6 +17,7 @@ from providers.base import VmSpec
 from providers.models import Provider
 from providers.secrets import seal
 from storage.models import Image
+from vms import option_fields
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
@@ -46,6 +48,8 @@ def create(
     failed: it is used again instead of leaving a second one. The spec travels sealed: it may hold password hashes and
     the expert's user data.
     """
+    if reason := option_fields.forbidden(provider, spec.options, user):
+        raise ActionRefused(reason, forbidden=True)
     vm = retry_of or VirtualMachine(project=project, created_by=user)
     vm.project, vm.provider, vm.image = project, provider, image
     vm.name, vm.description = spec.name, spec.description

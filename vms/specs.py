@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_interface, ip_network
+from typing import Any
 
 from providers.base import CloudInit, DiskSpec, GuestUser, NicSpec, VmSpec
 
@@ -56,6 +58,8 @@ class Wish:
     description: str = ""
     firmware: str = ""
     autostart: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the provider's kind."""
     start: bool = True
 
 
@@ -74,6 +78,7 @@ def vm_spec(wish: Wish) -> VmSpec:
         autostart=wish.autostart,
         firmware=wish.firmware,
         description=wish.description,
+        options=dict(wish.options),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 
 from kvweb.accounts.models import Project
 from networking import addresses, modes
@@ -26,6 +27,8 @@ RANGE_FIELDS = ("cidr", "dhcp", "dhcp_start", "dhcp_end", "ipv6_cidr", "domain")
 def taken_at(provider: Provider, *, but: Network | None = None) -> list[Taken]:
     """The ranges of the provider's networks."""
     networks = Network.objects.filter(provider=provider, missing_since=None)
+    # What was never made stands in nobody's way.
+    networks = networks.exclude(~Q(problem=""), external_id="")
     if but is not None:
         networks = networks.exclude(pk=but.pk)
     return [Taken(network.name, cidr) for network in networks for cidr in network.cidrs]

@@ -21,6 +21,7 @@ from kvweb.accounts.actions import ActionForm, ActionRefused
 from kvweb.accounts.models import User
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
+from kvweb.jobs.selectors import visible_to as visible_jobs
 from kvweb.ui.htmx import is_htmx, target, toast, trigger
 from providers.machines import Users
 from providers.resource_actions import Button, ResourceAction, buttons
@@ -121,10 +122,12 @@ class ResourcePages(ABC, Generic[R]):
         return render(request, f"{self.folder}/detail.html", self._part(request, self.find(request, uuid)))
 
     def part_view(self, request: HttpRequest, uuid: UUID) -> HttpResponse:
-        """The page's live part, when there is news of it."""
+        """The page's live part, when there is news of it; what was deleted meanwhile says so."""
         found = with_jobs(self.visible_to(user_of(request)).filter(uuid=uuid))
         if found:
             return render(request, "resources/_page.html", self._part(request, found[0]))
+        if not visible_jobs(user_of(request)).filter(subject=f"{self._sort(request)}:{uuid}").exists():
+            raise Http404(f"There is no such {self.noun}.")
         return render(request, "resources/_gone.html", {"uuid": uuid, "noun": self.noun, "list": self._list()})
 
     def _part(self, request: HttpRequest, resource: R) -> dict[str, Any]:
@@ -141,6 +144,10 @@ class ResourcePages(ABC, Generic[R]):
             "menu_buttons": [button for button in shown if not button.in_the_open or button.reason],
             **self.part(request, resource),
         }
+
+    def _sort(self, request: HttpRequest) -> str:
+        """What the subjects begin with: "pool"."""
+        return self.visible_to(user_of(request)).model.sort
 
     def _address(self, resource: R) -> str:
         return reverse(f"{self.namespace}:detail", args=[resource.uuid])
@@ -263,8 +270,7 @@ class ResourcePages(ABC, Generic[R]):
         """What the page shows of it: its row, or the page's part; a dialog with a form is closed by its event."""
         if target(request) == "dialog":
             response = HttpResponse(status=204)
-            sort = self.visible_to(user_of(request)).model.sort
-            trigger(response, done={"subject": f"{sort}:{uuid}"})
+            trigger(response, done={"subject": f"{self._sort(request)}:{uuid}"})
             return response
         user = user_of(request)
         found = with_jobs(self.visible_to(user).filter(uuid=uuid))

@@ -24,7 +24,7 @@ from kvweb.ui.icons import sprite
 from networking.models import Network
 from providers import pool
 from providers.models import Provider
-from storage.models import Image
+from storage.models import Image, Pool, Volume
 from tests.conftest import PASSWORD, MakeVm
 from vms.console import targets
 from vms.flavors import default_flavors
@@ -90,6 +90,40 @@ GET  /jobs/{job}/state                 in      404     200     200     200     2
 GET  /jobs/{job}/lines                 in      404     200     200     200     200     200
 HTMX /jobs/{job}/cancel                401     404     403     403     200+    200+    200+
 
+GET  /pools/                           in      200     200     200     200     200     200
+GET  /pools/rows?ids={pool}            in      200     200     200     200     200     200
+GET  /pools/create                     in      404     404     404     404     404     200
+POST /pools/create                     in      404     404     404     404     404     302+
+GET  /pools/{pool}/                    in      404     200     200     200     200     200
+GET  /pools/{pool}/menu                in      404     200     200     200     200     200
+GET  /pools/{pool}/part                in      404     200     200     200     200     200
+GET  /pools/{pool}/ask/delete          in      404     200     200     200     200     200
+HTMX /pools/{pool}/do/stop             401     404     403     403     403     403     200+
+GET  /volumes/                         in      200     200     200     200     200     200
+GET  /volumes/rows?ids={volume}        in      200     200     200     200     200     200
+GET  /volumes/create                   in      200     404     404     200     200     200
+POST /volumes/create                   in      422     404     404     302+    302+    302+
+POST /volumes/read                     in      302+    302+    302+    302+    302+    302+
+GET  /volumes/{volume}/                in      404     200     200     200     200     200
+GET  /volumes/{volume}/menu            in      404     200     200     200     200     200
+GET  /volumes/{volume}/part            in      404     200     200     200     200     200
+GET  /volumes/{volume}/ask/grow        in      404     200     200     200     200     200
+HTMX /volumes/{volume}/do/delete       401     404     403     403     200+    200+    200+
+POST /volumes/{volume}/do/assign       in      404     302     302     302     302     302+
+GET  /networks/                        in      200     200     200     200     200     200
+GET  /networks/rows?ids={network}      in      200     200     200     200     200     200
+GET  /networks/look?cidr=10.1.0.0/24   in      404     404     404     404     404     200
+GET  /networks/create                  in      404     404     404     404     404     200
+POST /networks/create                  in      404     404     404     404     404     302+
+GET  /networks/{network}/              in      404     200     200     200     200     200
+GET  /networks/{network}/menu          in      404     200     200     200     200     200
+GET  /networks/{network}/part          in      404     200     200     200     200     200
+GET  /networks/{network}/ask/delete    in      404     200     200     200     200     200
+GET  /networks/{network}/edit          in      404     404     404     404     404     200
+POST /networks/{network}/edit          in      404     404     404     404     404     302+
+POST /networks/{network}/read          in      404     302+    302+    302+    302+    302+
+HTMX /networks/{network}/do/stop       401     404     403     403     403     403     200+
+
 GET  /providers/                       in      404     404     404     404     404     200
 GET  /providers/add                    in      404     404     404     404     404     200
 GET  /providers/add/fake               in      404     404     404     404     404     200
@@ -128,6 +162,14 @@ SENT: dict[str, dict[str, str]] = {
     "/vms/{vm}/do/assign": {"project": "{other_project}"},
     "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
     "/providers/{provider}/edit": {"name": "Renamed"},
+    "/pools/create": {"provider": "{backyard}", "name": "new", "type": "dir", "dir-path": "/srv/new"},
+    "/pools/{pool}/do/stop": {"confirmed": "1"},
+    "/volumes/create": {"name": "new", "project": "{project}", "pool": "{pool}", "size_gib": "1"},
+    "/volumes/{volume}/do/delete": {"typed": "data"},
+    "/volumes/{volume}/do/assign": {"project": "{other_project}"},
+    "/networks/create": {"provider": "{backyard}", "name": "new", "mode": "nat", "cidr": "10.77.1.0/24"},
+    "/networks/{network}/edit": {"cidr": "10.78.1.0/24"},
+    "/networks/{network}/do/stop": {"confirmed": "1"},
     "/account/keys": {
         "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl new"
     },
@@ -220,6 +262,13 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
     assert isinstance(bob, User)
     job = Job.objects.create(kind="vm.start", title="Start “web”", user=alice, project=project, state=JobState.QUEUED)
     Network.objects.create(provider=fake_provider, external_id="n-lan", name="default", mode="nat")
+    backyard = Provider.objects.create(
+        kind="fake", name="Backyard", capabilities=fake_provider.capabilities, health=fake_provider.health
+    )
+    backyard.projects.add(project)
+    pool_row = Pool.objects.create(provider=backyard, external_id="p-1", name="shed", available_gib=10)
+    volume = Volume.objects.create(provider=backyard, external_id="v-1", name="data", pool=pool_row, project=project)
+    network = Network.objects.create(provider=backyard, external_id="n-2", name="fence", mode="nat")
     default_flavors()
     image = Image.objects.create(provider=fake_provider, external_id="i-1", name="debian", size_gib=1)
     return {
@@ -227,6 +276,10 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
         "on": str(make_vm(name="db", power="running", consoles=["vnc", "serial"]).uuid),
         "job": str(job.uuid),
         "image": str(image.uuid),
+        "backyard": str(backyard.uuid),
+        "pool": str(pool_row.uuid),
+        "volume": str(volume.uuid),
+        "network": str(network.uuid),
         "provider": str(fake_provider.uuid),
         "project": str(project.uuid),
         "other_project": str(Project.objects.create(name="Quay").uuid),
@@ -239,6 +292,7 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
 
 UNKNOWN: Things = {
     **dict.fromkeys(("vm", "on", "job", "provider", "project", "other_project", "person", "image"), str(uuid4())),
+    **dict.fromkeys(("backyard", "pool", "volume", "network"), str(uuid4())),
     **dict.fromkeys(("member", "key"), "987654"),
     "icons": "0",
 }

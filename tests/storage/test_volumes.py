@@ -18,6 +18,7 @@ from kvweb.portal.inventory import sync
 from providers.base import DiskSpec, VmSpec, VolumeRecord, VolumeSpec
 from providers.models import Health, Provider
 from providers.pool import driver_for
+from providers.resource_jobs import take_identity
 from storage import volume_inventory, volume_services
 from storage.models import Image, Pool, Volume
 from tests.conftest import MakeVm
@@ -217,7 +218,10 @@ def test_a_reading_without_news_writes_nothing(synced: Provider, django_assert_n
 def test_volumes_that_went_with_their_machine_leave_no_trace_and_lost_ones_are_told(
     synced: Provider, project: Project
 ) -> None:
-    records = [VolumeRecord(external_id="v-1", name="kept"), VolumeRecord(external_id="v-2", name="disk", used_by=("x",))]
+    records = [
+        VolumeRecord(external_id="v-1", name="kept"),
+        VolumeRecord(external_id="v-2", name="disk", used_by=("x",)),
+    ]
     volume_inventory.apply(synced, records, is_complete=True)
     Volume.objects.update(project=project)
     volume_inventory.apply(synced, [], is_complete=True)
@@ -278,14 +282,11 @@ def test_a_sync_that_finds_a_volume_first_leaves_one_row(
     volume, _ = volume_services.create(
         project=project, provider=synced, pool=pool, spec=VolumeSpec(name="data", size_gib=1), user=alice
     )
-    from storage import volume_jobs
-
-    real = volume_jobs.take_identity
 
     def found_meanwhile(row: Volume, external_id: str) -> None:
         Volume.objects.create(provider=synced, external_id=external_id, name="data")
-        real(row, external_id)
+        take_identity(row, external_id)
 
-    monkeypatch.setattr(volume_jobs, "take_identity", found_meanwhile)
+    monkeypatch.setattr("storage.volume_jobs.take_identity", found_meanwhile)
     run_jobs()
     assert [one.uuid for one in Volume.objects.all()] == [volume.uuid]

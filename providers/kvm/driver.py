@@ -6,7 +6,7 @@ from typing import cast
 
 from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, Driver, Features
 from providers.kvm import connection as connections
-from providers.kvm import offers, plugs
+from providers.kvm import offers, plugs, pools
 from providers.kvm.clones import KvmClones
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
@@ -79,6 +79,7 @@ class KvmDriver(Driver):
             self.raw_version()
             facts = host_facts(self.connection, self.config)
             cards = plugs.features(self.connection.raw)
+            pool_types = pools.types(self.connection.raw)
         missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
         declared = PLUGIN.declares.model_copy(update=missing)
         firmwares = frozenset({"bios"} if facts.is_x86 else ()) | frozenset({"uefi"} if facts.has_efi else ())
@@ -91,6 +92,8 @@ class KvmDriver(Driver):
                 }
             )
         }
+        if declared.pools is not None:
+            found["pools"] = declared.pools.model_copy(update={"types": pool_types})
         if declared.nics is not None:
             found["nics"] = declared.nics.model_copy(update=cards)
         if not self.config.is_local and self.config.transport != "ssh":

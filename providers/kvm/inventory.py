@@ -23,7 +23,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from providers.base import EventTopic, ProviderError, ProviderEvent, VmRecord
@@ -163,7 +163,7 @@ class Inventory:
         wanted = set(paths)
         found: dict[str, list[str]] = {path: [] for path in paths}
         for vm, known in self.everything():
-            for drive in known.machine.drives:
+            for drive in known.machine.all_drives:
                 for path in {drive.source, *drive.backing} & wanted:
                     found[path].append(vm.uuid)
         return {path: tuple(dict.fromkeys(users)) for path, users in found.items()}
@@ -240,7 +240,7 @@ class Inventory:
         try:
             # A running VM starts from another document next time.
             after = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if active else ""
-            machine = read_machine(domain.XMLDesc(0), after)
+            machine = _placed(self._connection.raw, read_machine(domain.XMLDesc(0), after))
             return Known(machine, active, time.monotonic(), self._all_sizes(uuid, machine, sizes))
         except (LibvirtError, ProviderError):
             self.forget(uuid)
@@ -266,6 +266,25 @@ class Inventory:
             if size:
                 found[drive.target] = size
         return found
+
+
+def _placed(raw: Any, machine: SeenMachine) -> SeenMachine:
+    """The same with paths for the drives that name a pool and a volume, as documents of other tools do."""
+    if not any(drive.volume for drive in machine.all_drives):
+        return machine
+    drives = tuple(_with_path(raw, drive) for drive in machine.drives)
+    return replace(machine, drives=drives, later_drives=tuple(_with_path(raw, each) for each in machine.later_drives))
+
+
+def _with_path(raw: Any, drive: SeenDrive) -> SeenDrive:
+    if not drive.volume:
+        return drive
+    try:
+        volume = raw.storagePoolLookupByName(drive.pool).storageVolLookupByName(drive.volume)
+        return replace(drive, source=volume.path())
+    except LibvirtError as exc:
+        _log.debug("Where %s is, is not known: %s", drive.source, exc)
+        return drive
 
 
 def _size_in_pool(raw: Any, drive: SeenDrive) -> int:

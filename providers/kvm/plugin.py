@@ -75,7 +75,9 @@ PLUGIN = Plugin(
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
         clones=CloneFeatures(linked=True, full=True, export=True),
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
-        pools=PoolFeatures(create=True, types=frozenset({"dir"})),
+        pools=PoolFeatures(
+            create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "iscsi", "rbd"})
+        ),
         volumes=VolumeFeatures(
             create=True,
             grow=True,

@@ -97,7 +97,7 @@ class DiskSources(Part):
 
     def _refuse_taken(self, path: str, wish: DiskSpec, *, field: str, uuid: str) -> None:
         for vm, known in Inventory.of(self.connection).everything():
-            for drive in known.machine.drives:
+            for drive in known.machine.all_drives:
                 if path not in {drive.source, *drive.backing}:
                     continue
                 if vm.uuid == uuid:

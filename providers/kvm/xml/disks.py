@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from providers.kvm.xml.build import Element, add, node, read, text_at, write
-from providers.kvm.xml.domain_writer import add_source
+from providers.kvm.xml.domain_writer import add_source, disk_type
 from providers.kvm.xml.elements import Source
 
 
@@ -43,7 +43,7 @@ def with_medium(drive: Element, source: Source | None) -> str:
     for tag in ("source", "backingStore", "mirror"):
         for element in changed.findall(tag):
             changed.remove(element)
-    changed.set("type", source.kind if source is not None else "file")
+    changed.set("type", disk_type(source))
     driver = changed.find("driver")
     if driver is None:
         driver = add(changed, "driver", name="qemu")

@@ -73,6 +73,8 @@ class SeenMachine:
     """The most that it may have, which is what the host must keep for it."""
     virt_type: str = ""
     drives: tuple[SeenDrive, ...] = ()
+    later_drives: tuple[SeenDrive, ...] = ()
+    """What a running VM will have at its next start only."""
     cards: tuple[SeenCard, ...] = ()
     graphics: tuple[SeenGraphics, ...] = ()
     has_serial: bool = False
@@ -82,6 +84,11 @@ class SeenMachine:
     """As at its next start."""
     pending: tuple[str, ...] = ()
 
+    @property
+    def all_drives(self) -> tuple[SeenDrive, ...]:
+        """Now and at its next start: what must not be taken away."""
+        return (*self.drives, *self.later_drives)
+
 
 def read_machine(text: str, next_text: str = "") -> SeenMachine:
     """One domain document, and the one that it will start from where that may differ; raises InvalidRequest."""
@@ -89,6 +96,7 @@ def read_machine(text: str, next_text: str = "") -> SeenMachine:
     after = read(next_text) if next_text else root
     most = number_of(text_at(root, "vcpu"), 1)
     first_boot = text_at(root, "os/boot[1]/@dev")
+    drives = tuple(_drive(disk, first_boot) for disk in root.iterfind("devices/disk"))
     return SeenMachine(
         uuid=text_at(root, "uuid"),
         name=root.findtext("name") or "",
@@ -98,7 +106,8 @@ def read_machine(text: str, next_text: str = "") -> SeenMachine:
         memory_mib=memory_of(root)[0],
         memory_most_mib=memory_of(root)[1],
         virt_type=root.get("type") or "",
-        drives=tuple(_drive(disk, first_boot) for disk in root.iterfind("devices/disk")),
+        drives=drives,
+        later_drives=_further(drives, after, first_boot) if next_text else (),
         cards=tuple(_card(card, index) for index, card in enumerate(root.iterfind("devices/interface"))),
         graphics=tuple(_graphics(graphics) for graphics in root.iterfind("devices/graphics")),
         has_serial=root.find("devices/console") is not None or root.find("devices/serial") is not None,
@@ -108,6 +117,13 @@ def read_machine(text: str, next_text: str = "") -> SeenMachine:
         options=read_shape(after),
         pending=pending(root, after) if next_text else (),
     )
+
+
+def _further(drives: tuple[SeenDrive, ...], after: Element, first_boot: str) -> tuple[SeenDrive, ...]:
+    """Drives of the next start with a content that none of these has."""
+    known = {(drive.source, drive.volume) for drive in drives} | {("", "")}
+    later = (_drive(disk, first_boot) for disk in after.iterfind("devices/disk"))
+    return tuple(drive for drive in later if (drive.source, drive.volume) not in known)
 
 
 def _drive(disk: Element, first_boot: str) -> SeenDrive:

@@ -82,8 +82,7 @@ def _devices(root: Element, machine: Machine) -> None:
 
 def drive_element(drive: Drive) -> Element:
     """A <disk>, as for define and for attach."""
-    kind = drive.source.kind if drive.source else "file"
-    disk = node("disk", type_=kind, device=drive.device)
+    disk = node("disk", type_=disk_type(drive.source), device=drive.device)
     if drive.source is not None:
         discard = "unmap" if drive.device == "disk" else None
         cache = drive.cache or None
@@ -101,9 +100,22 @@ def drive_element(drive: Drive) -> Element:
     return disk
 
 
+def disk_type(source: Source | None) -> str:
+    """What a <disk> with this source says of itself."""
+    if source is None:
+        return "file"
+    return "network" if source.kind == "rbd" else source.kind
+
+
 def add_source(disk: Element, source: Source) -> None:
     """The <source> of a <disk>."""
-    if source.kind == "volume":
+    if source.kind == "rbd":
+        element = add(disk, "source", protocol="rbd", name=source.path)
+        for host, port in source.hosts:
+            add(element, "host", name=host, port=port or None)
+        if source.user:
+            add(add(element, "auth", username=source.user), "secret", type_="ceph", uuid=source.secret_uuid)
+    elif source.kind == "volume":
         add(disk, "source", pool=source.pool, volume=source.volume)
     elif source.kind == "block":
         add(disk, "source", dev=source.path)

@@ -12,11 +12,16 @@ class Source:
     """Where a drive's content is: a file, a block device, or a volume that only libvirt can name."""
 
     kind: str
-    """ "file", "block" or "volume"."""
+    """ "file", "block", "volume", or "rbd" for an image of Ceph's, which libvirt cannot find by its pool."""
     path: str = ""
+    """Of a file or device; of an image of Ceph's its pool and name ("vms/web-0")."""
     pool: str = ""
     volume: str = ""
     format: str = "raw"
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Name and port of each of Ceph's monitors."""
+    user: str = ""
+    secret_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from providers.base import DnsHost, StaticLease
 from providers.kvm.native import LibvirtError, libvirt
-from providers.kvm.xml.build import Element, read, write
+from providers.kvm.xml.build import Element, node, read, write
 from providers.kvm.xml.network_diff import Section, Update, updates
 from providers.kvm.xml.network_edit import dns_element, ip_index, lease_element
 from providers.kvm.xml.networks import SeenNetwork
@@ -90,7 +90,11 @@ def _names(host: DnsHost, *, is_add: bool) -> Update:
 
 
 def _tell(network: Any, step: Update, flags: int) -> None:
-    network.update(_ADD if step.is_add else _DELETE, _SECTIONS[step.section], step.ip_index, step.document, flags)
+    document = step.document
+    if step.section is Section.DNS and not step.is_add:
+        # By its address alone: libvirt deletes nothing when another entry has one of the names too.
+        document = write(node("host", ip=read(document).get("ip")))
+    network.update(_ADD if step.is_add else _DELETE, _SECTIONS[step.section], step.ip_index, document, flags)
 
 
 def _both(network: Any) -> int:

@@ -63,9 +63,8 @@ class KvmNetworks(Part, Networks):
             existing = self._seen()
             if any(network.name == spec.name for network in existing):
                 raise AlreadyExists(f"A network called “{spec.name}” exists already.", field="name")
-            host = self._host()
-            wish = wish_of(spec, host)
-            _refuse_overlap(wish, existing, host)
+            wish = wish_of(spec, self._host())
+            _refuse_overlap(wish, existing)
             network = self.raw.networkDefineXML(write(new(wish)))
             try:
                 network.setAutostart(1 if spec.autostart else 0)
@@ -86,9 +85,8 @@ class KvmNetworks(Part, Networks):
             if spec.name != network.name():
                 raise InvalidRequest("A network cannot be renamed.", field="name")
             before = network.XMLDesc(_INACTIVE)
-            host = self._host()
-            wish = wish_of(spec, host, read_network(before))
-            _refuse_overlap(wish, [other for other in self._seen() if other.name != spec.name], host)
+            wish = wish_of(spec, self._host(), read_network(before))
+            _refuse_overlap(wish, [other for other in self._seen() if other.name != spec.name])
             after = read(before)
             edit(after, wish)
             if write(after) != write(read(before)):
@@ -257,6 +255,8 @@ def network_record(
         type="network",
         is_active=is_active,
         autostart=autostart,
+        # A running network keeps the metadata that it started with, and nothing depends on them.
+        plan=later.note.plan,
         used_by=used_by,
         pending=tuple(name for name in names if name in now and now[name] != then[name]),
         **now,
@@ -272,7 +272,6 @@ def _facts(seen: SeenNetwork) -> dict[str, Any]:
         "dhcp": seen.dhcp,
         "domain": seen.domain,
         "bridge": seen.bridge,
-        "plan": seen.note.plan,
         "gateway": str(first.host.ip) if first else "",
         "dhcp_start": first.first if first else "",
         "dhcp_end": first.last if first else "",
@@ -290,7 +289,9 @@ def refused_start(error: Exception) -> AlreadyExists | Conflict | None:
     if "failed to create listening socket" in text or "Address already in use" in text:
         return Conflict("Another DNS or DHCP server of the host listens on these addresses already.", text)
     if "already in use" in text:
-        return AlreadyExists("This range of addresses is in use on the host.", text, field="cidr")
+        device = text.rpartition("by interface ")[2].strip() if "by interface " in text else ""
+        by = f", by “{device}”" if device else ""
+        return AlreadyExists(f"This range of addresses is in use on the host{by}.", text, field="cidr")
     if "accept_ra" in text:
         return Conflict("The host learns its own IPv6 routes from a router, which forwarding would cut off.", text)
     return None
@@ -302,17 +303,14 @@ def _named(names: Sequence[str]) -> str:
     return f"{shown}{more} {'is' if len(names) == 1 else 'are'}"
 
 
-def _refuse_overlap(wish: NetworkWish, existing: Sequence[SeenNetwork], host: HostNetworking) -> None:
+def _refuse_overlap(wish: NetworkWish, existing: Sequence[SeenNetwork]) -> None:
+    """What the host itself has, libvirt finds out when a network starts: it does not tell addresses of devices."""
     for part, field in ((wish.first, "cidr"), (wish.second, "ipv6_cidr")):
         if part is None:
             continue
         for network in existing:
             if any(_overlap(part.cidr, cidr) for cidr in network.cidrs):
                 raise AlreadyExists(f"The network “{network.name}” has these addresses already.", field=field)
-        bridges = {network.bridge for network in existing} | {wish.bridge}
-        for device in host.interfaces or ():
-            if device.name not in bridges and any(_overlap(part.cidr, cidr) for cidr in device.cidrs):
-                raise AlreadyExists(f"The host's “{device.name}” has addresses in this range.", field=field)
 
 
 def _overlap(first: str, second: str) -> bool:

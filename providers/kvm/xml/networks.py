@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from providers.base import DnsHost, StaticLease
@@ -138,7 +137,6 @@ class SeenInterface:
     name: str
     type: str = ""
     """libvirt's word: "ethernet", "bridge", "vlan", "bond"."""
-    cidrs: tuple[str, ...] = ()
     vlan: int | None = None
     parent: str = ""
     """The device below a VLAN's."""
@@ -151,14 +149,6 @@ def read_interface(text: str) -> SeenInterface:
     return SeenInterface(
         name=root.get("name") or "",
         type=root.get("type") or "",
-        cidrs=tuple(_addresses(root.iterfind("protocol/ip"))),
         vlan=int(tag) if tag.isdigit() else None,
         parent=text_at(root, "vlan/interface/@name"),
     )
-
-
-def _addresses(found: Iterable[Element]) -> Iterable[str]:
-    for ip in found:
-        part = range_of(ip)
-        if part is not None and not part.host.is_link_local:
-            yield part.cidr

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from django.db import close_old_connections
 from django.utils import timezone
 
 from kvweb.events.services import publish
@@ -45,7 +44,6 @@ def take_chunk(upload: Upload, *, offset: int, content: bytes, digest: str = "")
         driver.images.write(key, offset, _pieces(content))
     finally:
         driver.close()
-    close_old_connections()
     moved = Upload.objects.filter(pk=upload.pk, received=offset).update(
         received=offset + len(content), chain=chain, touched_at=timezone.now()
     )

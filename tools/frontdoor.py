@@ -30,6 +30,7 @@ def configure(place: Place) -> Path:
         "listen": place.listen,
         "web_socket": str(place.web_socket),
         "console_socket": str(place.console_socket),
+        "transfer_socket": str(place.transfer_socket),
         "static": str(place.home / "static"),
         "mime_types": str(_mime_types()),
     }

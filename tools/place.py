@@ -70,6 +70,10 @@ class Place:
         return self.run / "console.sock"
 
     @property
+    def transfer_socket(self) -> Path:
+        return self.run / "transfer.sock"
+
+    @property
     def state_file(self) -> Path:
         return self.run / "up.json"
 

@@ -24,7 +24,7 @@ from kvweb.ui.icons import sprite
 from networking.models import Network
 from providers import pool
 from providers.models import Provider
-from storage.models import Image, Pool, Volume
+from storage.models import Image, Pool, Upload, Volume
 from tests.conftest import PASSWORD, MakeVm
 from vms.console import targets
 from vms.flavors import default_flavors
@@ -124,6 +124,22 @@ POST /networks/{network}/edit          in      404     404     404     404     4
 POST /networks/{network}/read          in      404     302+    302+    302+    302+    302+
 HTMX /networks/{network}/do/stop       401     404     403     403     403     403     200+
 
+GET  /images/                          in      200     200     200     200     200     200
+GET  /images/rows?ids={image}          in      200     200     200     200     200     200
+GET  /images/add                       in      200     404     404     200     200     200
+POST /images/add/catalogue             in      422     404     404     302+    302+    302+
+POST /images/add/url                   in      422     404     404     302+    302+    302+
+POST /images/add/upload                in      422     404     404     201+    201+    201+
+GET  /images/{own_image}/              in      404     200     200     200     200     200
+GET  /images/{own_image}/menu          in      404     200     200     200     200     200
+GET  /images/{own_image}/part          in      404     200     200     200     200     200
+GET  /images/{own_image}/ask/delete    in      404     200     200     200     200     200
+POST /images/{own_image}/do/delete     in      404     302     302     302+    302+    302+
+GET  /transfer/images/{upload}/upload  in      404     404     404     200     404     404
+POST /transfer/images/{upload}/upload/0  in    404     404     404     413     404     404
+POST /transfer/images/{upload}/finish  in      404     404     404     409     404     404
+GET  /transfer/images/{own_image}/file  in     404     403     403     200+    200+    200+
+
 GET  /providers/                       in      404     404     404     404     404     200
 GET  /providers/add                    in      404     404     404     404     404     200
 GET  /providers/add/fake               in      404     404     404     404     404     200
@@ -163,6 +179,10 @@ SENT: dict[str, dict[str, str]] = {
     "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
     "/providers/{provider}/edit": {"name": "Renamed"},
     "/pools/create": {"provider": "{backyard}", "name": "new", "type": "dir", "dir-path": "/srv/new"},
+    "/images/add/catalogue": {"entry": "debian-13", "place": "{pool}", "project": "{project}"},
+    "/images/add/url": {"url": "https://images.example.org/x.img", "place": "{pool}", "project": "{project}"},
+    "/images/add/upload": {"file_name": "x.img", "size": "10", "place": "{pool}", "project": "{project}"},
+    "/images/{own_image}/do/delete": {"typed": "ours"},
     "/pools/{pool}/do/stop": {"confirmed": "1"},
     "/volumes/create": {"name": "new", "project": "{project}", "pool": "{pool}", "size_gib": "1"},
     "/volumes/{volume}/do/delete": {"typed": "data"},
@@ -271,11 +291,16 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
     network = Network.objects.create(provider=backyard, external_id="n-2", name="fence", mode="nat")
     default_flavors()
     image = Image.objects.create(provider=fake_provider, external_id="i-1", name="debian", size_gib=1)
+    own_image = Image.objects.create(provider=backyard, external_id="i-2", name="ours", project=project)
+    wanted = Image.objects.create(provider=backyard, name="coming", project=project)
+    Upload.objects.create(image=wanted, user=alice, file_name="coming.img", size=10, chunk_bytes=10)
     return {
         "vm": str(make_vm(name="web", problem="Start failed: It does not answer.").uuid),
         "on": str(make_vm(name="db", power="running", consoles=["vnc", "serial"]).uuid),
         "job": str(job.uuid),
         "image": str(image.uuid),
+        "own_image": str(own_image.uuid),
+        "upload": str(wanted.uuid),
         "backyard": str(backyard.uuid),
         "pool": str(pool_row.uuid),
         "volume": str(volume.uuid),
@@ -292,7 +317,7 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
 
 UNKNOWN: Things = {
     **dict.fromkeys(("vm", "on", "job", "provider", "project", "other_project", "person", "image"), str(uuid4())),
-    **dict.fromkeys(("backyard", "pool", "volume", "network"), str(uuid4())),
+    **dict.fromkeys(("backyard", "pool", "volume", "network", "own_image", "upload"), str(uuid4())),
     **dict.fromkeys(("member", "key"), "987654"),
     "icons": "0",
 }

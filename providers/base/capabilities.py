@@ -74,6 +74,8 @@ class ReshapeFeatures(Features):
     hot_memory: bool = False
     options: bool = False
     """The kind's options can be changed after creation."""
+    remove_cloud_init: bool = False
+    """The first-boot data can be taken away again."""
 
 
 class DiskFeatures(Features):

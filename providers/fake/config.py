@@ -75,6 +75,7 @@ class FakeOptions(BaseModel):
     cpu_model: str = Field(
         default="", max_length=40, title="CPU model", description="Shown by the guest; changes nothing else."
     )
+    cpu_flags: tuple[str, ...] = Field(default=(), title="CPU flags", description="One a line; changes nothing else.")
     max_vcpus: int = Field(
         default=0, ge=0, le=1024, title="Most CPUs", description="What it can grow to while it runs; 0: no more."
     )

@@ -137,6 +137,7 @@ class Creation:
             ignores_shutdown=self.options.ignores_shutdown,
             firewalls=[firewall_called(tx, name).id for name in self.options.firewalls],
             cpu_model=self.options.cpu_model,
+            cpu_flags=list(self.options.cpu_flags),
             max_vcpus=self.options.max_vcpus,
             max_memory_mib=self.options.max_memory_mib,
         )

@@ -59,6 +59,7 @@ CAPABILITIES = Capabilities(
         hot_vcpus=True,
         hot_memory=True,
         options=True,
+        remove_cloud_init=True,
     ),
     disks=DiskFeatures(
         hot_plug=True,

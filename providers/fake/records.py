@@ -89,13 +89,14 @@ def build_vm_record(
 
 
 #: Options that a running VM keeps for its next start; the others of OPTIONS work at once.
-AT_START = ("cpu_model", "max_vcpus", "max_memory_mib")
+AT_START = ("cpu_model", "cpu_flags", "max_vcpus", "max_memory_mib")
 OPTIONS = (*AT_START, "ignores_shutdown", "firewalls")
 _WORDS = {
     "vcpus": "CPUs",
     "memory_mib": "Memory (MiB)",
     "flavor": "Size",
     "cpu_model": "CPU model",
+    "cpu_flags": "CPU flags",
     "max_vcpus": "Most CPUs",
     "max_memory_mib": "Most memory (MiB)",
 }

@@ -108,3 +108,10 @@ class FakeReshape(Part, Reshape):
                 else:
                     setattr(vm, name, value)
             return saved(self.cloud, tx, vm, "options")
+
+    def remove_cloud_init(self, external_id: str) -> VmRecord:
+        with self.cloud.writing("reshape.remove_cloud_init", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            refuse_running(vm)
+            vm.cloud_init = None
+            return saved(self.cloud, tx, vm, "first-boot data")

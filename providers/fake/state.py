@@ -105,6 +105,7 @@ class Vm(Thing):
     ignores_shutdown: bool = False
     firewalls: list[str] = Field(default_factory=list)
     cpu_model: str = ""
+    cpu_flags: list[str] = Field(default_factory=list)
     max_vcpus: int = 0
     """What it may grow to while it runs; 0: its vCPUs at the start."""
     max_memory_mib: int = 0

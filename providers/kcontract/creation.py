@@ -18,6 +18,7 @@ from providers.kcontract.forms import (
     guest_file,
     nic_specs,
 )
+from providers.kcontract.option_forms import shaped
 
 #: What `overrides` may hold beside the typed options of the kind.
 OVERRIDES = frozenset(
@@ -28,16 +29,16 @@ OPTION_NAMES = {
     "virttype": ("virt_type",),
     "cpumodel": ("cpu_model",),
     "cpuflags": ("cpu_flags",),
-    "cpupinning": ("cpu_pinning",),
+    "cpupinning": ("pinning", "cpu_pinning"),
     "cpuhotplug": ("cpu_hotplug",),
     "memoryhotplug": ("memory_hotplug",),
     "numamode": ("numa_mode",),
     "pcidevices": ("pci_devices",),
-    "sharedfolders": ("shared_folders",),
+    "sharedfolders": ("shares", "shared_folders"),
     "vncpassword": ("vnc_password",),
     "securitygroups": ("firewalls", "security_groups"),
     "guestid": ("guest_id",),
-    "guestagent": ("guest_agent",),
+    "guestagent": ("agent", "guest_agent"),
     "cmdline": ("kernel_args",),
 }
 
@@ -255,7 +256,8 @@ class Creation(Core):
         wanted = {key: value for key, value in wanted.items() if value != []}
         wanted |= {key: value for key, value in negations.items() if not value}
         wanted |= {key: value for key, value in overrides.items() if key not in OVERRIDES and value is not None}
-        for key, value in wanted.items():
+        for given, raw in wanted.items():
+            key, value = shaped(given, raw, known)
             field = next((each for each in (key, *OPTION_NAMES.get(key, ())) if each in known), None)
             if field is None:
                 raise NotSupported(f"“{key}” cannot be honoured by this provider.", field=key)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.base import NicChange, NotFound, NotSupported, Reshape
+from providers.base import NicChange, NotFound, NotSupported, Reshape, VmRecord
 from providers.kcontract.core import Core, Result, called, changes, whole_number
+from providers.kcontract.option_forms import cpu_flags, merged
 
 
 class Updates(Core):
@@ -29,16 +30,35 @@ class Updates(Core):
 
     @changes
     def update_memory(self, name: str, memory: int | str) -> Result | None:
-        """MiB; a failure that says so where the VM must be stopped first."""
+        """MiB; what a running VM cannot take is a failure that says so, or waits and is told as `pending`."""
         wanted = whole_number(memory, "memory")
-        self._reshape().set_memory(self.vm(name).external_id, wanted)
-        return None
+        return _waiting(self._reshape().set_memory(self.vm(name).external_id, wanted))
 
     @changes
     def update_cpus(self, name: str, numcpus: int | str) -> Result | None:
         wanted = whole_number(numcpus, "numcpus")
-        self._reshape().set_vcpus(self.vm(name).external_id, wanted)
+        return _waiting(self._reshape().set_vcpus(self.vm(name).external_id, wanted))
+
+    @changes
+    def update_cpuflags(self, name: str, cpuflags: Sequence[Any], disable: bool = False) -> Result | None:
+        """Adds these flags, or takes them away with `disable`; the others stay as they are."""
+        vm, reshape = self.vm(name), self._reshape()
+        there = self._option(vm.external_id, "cpu_flags", "CPU flags")
+        wanted = merged(there, cpu_flags(cpuflags, disable=disable))
+        return _waiting(reshape.set_options(vm.external_id, {"cpu_flags": wanted}))
+
+    @changes
+    def remove_cloudinit(self, name: str) -> Result | None:
+        """Takes the first-boot data away, which may hold hashes of passwords; the guest has read it long ago."""
+        self._reshape().remove_cloud_init(self.vm(name).external_id)
         return None
+
+    def _option(self, external_id: str, option: str, words: str) -> Any:
+        """An option as it will be at the next start; NotSupported for kinds that have none of this name."""
+        if self.plugin is None or option not in self.plugin.options.model_fields:
+            raise NotSupported(f"This provider has no {words} to change.")
+        default = self.plugin.options().model_dump(mode="json")[option]
+        return self._reshape().options(external_id).pending.get(option, default)
 
     @changes
     def update_start(self, name: str, start: bool = True) -> Result | None:
@@ -81,11 +101,6 @@ class Updates(Core):
         raise NotSupported(f"The disks of “{name}” cannot be moved to the pool “{pool}”.")
 
     @changes
-    def update_cpuflags(self, name: str, cpuflags: Sequence[str], disable: bool = False) -> Result | None:
-        del cpuflags, disable
-        raise NotSupported(f"The CPU flags of “{name}” cannot be changed after creation.")
-
-    @changes
     def update_attribute(self, name: str, attribute: str, value: Any) -> Result | None:
         del value
         raise NotSupported(f"The attribute “{attribute}” of “{name}” cannot be changed.")
@@ -93,10 +108,6 @@ class Updates(Core):
     @changes
     def update_reserveip(self, name: str) -> Result | None:
         raise NotSupported(f"The address of “{name}” cannot be reserved after creation.")
-
-    @changes
-    def remove_cloudinit(self, name: str) -> Result | None:
-        raise NotSupported(f"The first-boot data of “{name}” cannot be taken away.")
 
     @changes
     def reserve_host(self, name: str, nets: Sequence[str | Mapping[str, Any]], domain: str | None) -> Result | None:
@@ -110,3 +121,8 @@ class Updates(Core):
     @changes
     def convert_to_vm(self, name: str) -> Result | None:
         raise NotSupported(f"“{name}” is not a template.")
+
+
+def _waiting(record: VmRecord) -> Result | None:
+    """What has not happened yet is told beside the success."""
+    return {"pending": list(record.pending)} if record.pending else None

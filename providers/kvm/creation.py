@@ -166,6 +166,11 @@ class Creation(Part):
             return make()
 
 
+def is_seed(volume_name: str) -> bool:
+    """Whether a volume is the first-boot data of some VM of the portal's."""
+    return bool(owner_mark(volume_name)) and volume_name.endswith("-seed.iso")
+
+
 def wants_seed(spec: VmSpec) -> bool:
     """Whether the guest is to be told anything: cloud-init was asked for, or a fixed address."""
     return spec.cloud_init is not None or any(nic.address for nic in spec.nics)

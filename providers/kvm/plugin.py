@@ -62,6 +62,7 @@ PLUGIN = Plugin(
             hot_vcpus=True,
             hot_memory=True,
             options=True,
+            remove_cloud_init=True,
         ),
         disks=DiskFeatures(
             hot_plug=True,

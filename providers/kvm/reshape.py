@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from providers.base import AlreadyExists, Conflict, InvalidRequest, NotSupported, OptionsRecord, Reshape, VmRecord
+from providers.kvm import storage
 from providers.kvm.cpuflags import check_flags
+from providers.kvm.creation import is_seed
 from providers.kvm.design import check_name
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.hostfacts import HostFacts, host_facts
@@ -17,11 +19,12 @@ from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.nvram import Nvram, is_default
 from providers.kvm.offers import check_options, check_whole, cpu_mode, options_of, video
 from providers.kvm.options import KvmOptions
+from providers.kvm.ownership import owned_by
 from providers.kvm.part import Part
 from providers.kvm.xml import note
-from providers.kvm.xml.build import Element, write
+from providers.kvm.xml.build import Element, text_at, write
 from providers.kvm.xml.domain_reader import read_machine
-from providers.kvm.xml.edit import close_document, open_document
+from providers.kvm.xml.edit import close_document, drop, open_document
 from providers.kvm.xml.memory import memory_of, write_amount
 from providers.kvm.xml.processor import vcpus_of, write_vcpus
 from providers.kvm.xml.shape import read_shape, write_shape
@@ -166,6 +169,28 @@ class KvmReshape(Part, Reshape):
                 if {"firmware", "secure_boot"} & set(wanted):
                     note.put(root, replace(note.from_document(root), fresh_firmware=True))
                 self._define(root)
+            return self._record(domain)
+
+    def remove_cloud_init(self, external_id: str) -> VmRecord:
+        """The seed's drive and its volume go together."""
+        with vendor_calls():
+            domain = self.domain(external_id)
+            owned = {key: volume for key in owned_by(domain) if (volume := self.volume_or_none(key)) is not None}
+            seeds = {volume.path(): volume for volume in owned.values() if is_seed(volume.name())}
+            if not seeds:
+                return self._record(domain)
+            self._stopped(external_id)
+            root = self._next_document(domain)
+            for disk in list(root.iterfind("devices/disk[@device='cdrom']")):
+                if text_at(disk, "source/@file") in seeds or text_at(disk, "source/@volume") in {
+                    volume.name() for volume in seeds.values()
+                }:
+                    drop(disk)
+            kept = tuple(key for key, volume in owned.items() if volume.path() not in seeds)
+            note.put(root, replace(note.from_document(root), volumes=kept))
+            self._define(root)
+            for volume in seeds.values():
+                storage.remove(volume)
             return self._record(domain)
 
     def _next_document(self, domain: Any) -> Element:

@@ -162,7 +162,7 @@ def test_parameters_become_the_kinds_options_where_it_has_them(k: Kbase) -> None
         ({"overrides": {"no_such_thing": 1}}, "no_such_thing"),
         ({"overrides": {"config_rhnpassword": "x"}}, "config_rhnpassword"),
         ({"virttype": "kvm"}, "virttype"),
-        ({"cpuflags": ["vmx"]}, "cpuflags"),
+        ({"cpuflags": "vmx"}, "cpuflags"),
         ({"cpupinning": [{"vcpus": 0}]}, "cpupinning"),
         ({"guestid": "other"}, "guestid"),
         ({"vnc": False}, "vnc"),

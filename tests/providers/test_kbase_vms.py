@@ -36,10 +36,36 @@ def test_size_and_autostart_change(k: Kbase) -> None:
     assert k.vm("box").autostart is False
 
 
+def test_what_waits_for_the_next_start_is_told_beside_the_success(k: Kbase) -> None:
+    make(k, start=True, numcpus=1)
+    assert done(k.update_cpus("box", 4))["pending"] == ["CPUs: 1 → 4"]
+    assert done(k.update_memory("box", 1024))["pending"] == ["CPUs: 1 → 4", "Memory (MiB): 256 → 1024"]
+    assert (k.vm("box").vcpus, k.vm("box").memory_mib) == (1, 256)
+    done(k.stop("box"))
+    done(k.start("box"))
+    assert (k.vm("box").vcpus, k.vm("box").memory_mib) == (4, 1024)
+
+
+def test_cpu_flags_are_added_and_taken_away_and_the_others_stay(k: Kbase) -> None:
+    make(k, cpuflags=["vmx", {"name": "hle", "policy": "disable"}])
+    assert k.driver.reshape is not None
+    done(k.update_cpuflags("box", ["aes"]))
+    assert k.driver.reshape.options(k.vm("box").external_id).pending["cpu_flags"] == ["+vmx", "-hle", "+aes"]
+    done(k.update_cpuflags("box", ["vmx"], disable=True))
+    assert k.driver.reshape.options(k.vm("box").external_id).pending["cpu_flags"] == ["-hle", "+aes", "-vmx"]
+    refused(k.update_cpuflags("box", "vmx"), "list")
+
+
+def test_first_boot_data_is_taken_away(k: Kbase) -> None:
+    make(k, cmds=["echo secret"])
+    done(k.remove_cloudinit("box"))
+    done(k.remove_cloudinit("box"))
+    refused(k.remove_cloudinit("nobody"), "nobody")
+
+
 def test_what_needs_a_stopped_vm_says_so(k: Kbase) -> None:
     make(k, start=True)
-    refused(k.update_memory("box", 1024), "Stop the VM")
-    refused(k.update_cpus("box", 4), "Stop the VM")
+    refused(k.remove_cloudinit("box"), "Stop the VM")
     refused(k.update_flavor("box", "large"), "Stop the VM")
     refused(k.update_cpus("box", "four"), "whole number")
 

@@ -46,3 +46,10 @@ class Reshape(ABC):
 
         Raises InvalidRequest with the option's name as its field, Conflict, NotSupported.
         """
+
+    @abstractmethod
+    def remove_cloud_init(self, external_id: str) -> VmRecord:
+        """Take the first-boot data away, which may hold secrets; nothing to take away is no error.
+
+        Raises Conflict ("Stop the VM first.") where it is still plugged in.
+        """

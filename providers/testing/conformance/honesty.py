@@ -77,6 +77,7 @@ def changes_are_refused_that_were_not_probed(lab: Lab) -> None:
         (can.autostart, lambda: reshape.set_autostart(vm.external_id, True)),
         (can.description, lambda: reshape.set_description(vm.external_id, "other")),
         (can.metadata, lambda: reshape.set_metadata(vm.external_id, "key", "value")),
+        (can.remove_cloud_init, lambda: reshape.remove_cloud_init(vm.external_id)),
         (can.options, lambda: reshape.set_options(vm.external_id, {})),
     )
     for may, attempt in attempts:

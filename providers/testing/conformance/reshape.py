@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import AlreadyExists, Conflict, InvalidRequest, NotFound
+from providers.base import AlreadyExists, CloudInit, Conflict, DiskDevice, InvalidRequest, NotFound
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, present
 from providers.testing.promises import promise
@@ -126,3 +126,12 @@ def a_stranger_cannot_be_changed(lab: Lab) -> None:
     lab.driver.machines.delete(vm.external_id)
     with refused(NotFound):
         present(lab.driver.reshape).set_description(vm.external_id, "too late")
+
+
+@promise(when=lambda can: can.reshape and can.reshape.remove_cloud_init and can.machines.cloud_init)
+def first_boot_data_is_taken_away_once_and_the_disks_stay(lab: Lab) -> None:
+    vm, reshape = lab.vm(cloud_init=CloudInit(user_data="#cloud-config\n")), present(lab.driver.reshape)
+    disks = [disk for disk in vm.disks or () if disk.device is DiskDevice.DISK]
+    for _ in range(2):
+        left = reshape.remove_cloud_init(vm.external_id)
+        assert list(left.disks or ()) == disks, "The seed is still there, or a disk went with it."

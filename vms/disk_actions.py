@@ -27,6 +27,8 @@ def _when_inserted(vm: VirtualMachine) -> Answer:
 ATTACH_DISK = VmAction(
     name="attach-disk",
     label="Attach a disk",
+    title="Attach a disk to “{name}”",
+    submit="Attach",
     doing="Attaching a disk",
     done="The disk is attached.",
     icon="plus",
@@ -69,6 +71,8 @@ DETACH_DISK = VmAction(
 INSERT_ISO = VmAction(
     name="insert-iso",
     label="Insert an ISO image",
+    title="Insert an ISO image into “{name}”",
+    submit="Insert",
     doing="Inserting an image",
     done="The image is in the drive.",
     icon="disc",

@@ -7,7 +7,7 @@ from typing import Any
 
 from kvweb.accounts.models import User
 from kvweb.ui.badges import Badge
-from storage.models import Image, Pool
+from storage.models import Image, Pool, Volume
 from vms import looks
 from vms.disk_forms import is_data
 from vms.models import VirtualMachine
@@ -52,11 +52,15 @@ def _busy(vm: VirtualMachine, target: str) -> Badge | None:
 
 
 def rows(vm: VirtualMachine) -> list[Row]:
-    """Two queries, for names of pools and images."""
+    """Three queries at most, for names of pools, volumes and images."""
     listed = vm.disks or []
     if not listed:
         return []
     pools = dict(Pool.objects.filter(provider_id=vm.provider_id).values_list("external_id", "name"))
+    behind = [disk["volume"] for disk in listed if is_data(disk) and disk.get("volume")]
+    names = dict(
+        Volume.objects.filter(provider_id=vm.provider_id, external_id__in=behind).values_list("external_id", "name")
+    )
     media = [disk.get("volume") or "" for disk in listed if not is_data(disk)]
     images = {
         image.external_id: str(image)
@@ -67,7 +71,7 @@ def rows(vm: VirtualMachine) -> list[Row]:
             target=disk["external_id"],
             is_disk=is_data(disk),
             size_gib=disk.get("size_gib") or 0,
-            volume=images.get(disk.get("volume") or "") or (disk.get("volume") or "").rpartition("/")[2],
+            volume={**names, **images}.get(disk.get("volume") or "") or (disk.get("volume") or "").rpartition("/")[2],
             volume_path=disk.get("volume") or "",
             pool=pools.get(disk.get("pool") or "", disk.get("pool") or ""),
             bus=disk.get("bus") or "",

@@ -64,6 +64,10 @@ def vm_badge(vm: VirtualMachine) -> Badge:
     return Badge(word, colour, icon)
 
 
+#: With these a menu begins a new group: power, what is made of the machine, its end.
+FIRST_OF_GROUP = ("take-snapshot", "delete")
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """One action as a page shows it."""
@@ -78,6 +82,8 @@ class Button:
     is_destructive: bool = False
     #: Why it cannot be done now; empty when it can.
     reason: str = ""
+    #: The first of its group in a menu.
+    is_first: bool = False
 
 
 def action_address(uuid: UUID | str, action: VmAction) -> str:
@@ -94,6 +100,7 @@ def _button(vm: VirtualMachine, action: VmAction, reason: str = "") -> Button:
         asks=action.asks,
         is_destructive=action.is_destructive,
         reason=reason,
+        is_first=action.name in FIRST_OF_GROUP,
     )
 
 

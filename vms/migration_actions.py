@@ -22,6 +22,8 @@ def _when_movable(vm: VirtualMachine) -> Answer:
 MIGRATE = VmAction(
     name="migrate",
     label="Move to another provider",
+    title="Move “{name}” to another provider",
+    submit="Move",
     doing="Moving",
     done="The machine is there.",
     icon="arrows-transfer-up-down",

@@ -24,6 +24,8 @@ def _can_change(vm: VirtualMachine) -> bool:
 ADD_NIC = VmAction(
     name="add-nic",
     label="Add a network card",
+    title="Add a network card to “{name}”",
+    submit="Add",
     doing="Adding a network card",
     done="The network card is added.",
     icon="plus",

@@ -19,6 +19,8 @@ def _when_taken(vm: VirtualMachine) -> Answer:
 TAKE_SNAPSHOT = VmAction(
     name="take-snapshot",
     label="Take a snapshot",
+    title="Take a snapshot of “{name}”",
+    submit="Take snapshot",
     doing="Taking a snapshot",
     done="The snapshot is taken.",
     icon="camera",

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from kvweb.accounts.actions import ActionForm
-from kvweb.ui.words import ago_words
 from vms.models import VirtualMachine
 from vms.snapshot_services import name_of_now
 from vms.snapshot_tree import snapshots_of
@@ -117,7 +117,7 @@ class RevertForm(OneSnapshotForm):
         if not self.found:
             return ""
         taken = self.found["created_at"]
-        since = f" {ago_words(taken)}" if taken else " then"
+        since = f" on {timezone.localtime(taken):%-d %b %Y, %H:%M}" if taken else " then"
         then = (
             "It will be running, as it was."
             if self.found.get("has_memory")

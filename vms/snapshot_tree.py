@@ -21,7 +21,7 @@ class Twig:
 
     snapshot: dict[str, Any] | None
     rails: tuple[Rail, ...]
-    #: The line above is what it follows, and the line below follows it, in the same column.
+    #: The line above, in the same column, is what it follows; something below follows it.
     follows: bool
     leads: bool
 
@@ -72,7 +72,7 @@ def _walk(below: dict[str | None, list[dict[str, Any] | None]]) -> Iterator[Twig
     while waiting:
         one, rails, deeper, follows = waiting.pop()
         after = below.get(one["name"], []) if one else []
-        yield Twig(one, rails[-DEEPEST:], follows, len(after) == 1)
+        yield Twig(one, rails[-DEEPEST:], follows, bool(after))
         if len(after) == 1:
             waiting.append((after[0], deeper, deeper, True))
             continue

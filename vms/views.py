@@ -210,7 +210,7 @@ def _question(
         "vm": vm,
         "action": action,
         "form": form,
-        "title": (form.title if form else "") or f"{action.label} “{vm.name}”{'' if form else '?'}",
+        "title": (form.title if form else "") or _title(vm, action),
         "question": (form.question if form else "") or action.question.format(name=vm.name),
         "address": reverse("vms:do", args=[vm.uuid, action.name]),
         "back": _back(vm, action),
@@ -219,6 +219,12 @@ def _question(
     }
     template = "vms/_ask.html" if is_htmx(request) else "vms/ask.html"
     return render(request, template, context, status=status)
+
+
+def _title(vm: VirtualMachine, action: VmAction) -> str:
+    if action.title:
+        return action.title.format(name=vm.name)
+    return f"{action.label} “{vm.name}”" if action.form and action.confirm == "none" else f"{action.label} “{vm.name}”?"
 
 
 def _back(vm: VirtualMachine, action: VmAction) -> str:

@@ -126,10 +126,19 @@ class Action(Generic[T]):
     in_bulk: bool = True
     form: type[ActionForm] | None = None
     """What has to be said besides; its dialog is the question."""
+    title: str = ""
+    """The dialog's heading; may name the object as {name}. Empty: the label and the name."""
+    submit: str = ""
+    """What the dialog's button says; empty: the label."""
     done: str = ""
     """What the page says when it was quick: "The disk is attached."."""
     place: str = "menu"
     """Where it is offered: with all that concerns the whole object, or in the tab of this name."""
+
+    @property
+    def has_form(self) -> bool:
+        """For templates, which would call the class."""
+        return self.form is not None
 
     @property
     def asks(self) -> bool:

@@ -13,8 +13,10 @@ def size_words(mib: float | None) -> str:
     """MiB as "512 MiB", "4 GiB", "1.5 TiB"; a dash when it is not known."""
     if not mib:
         return UNKNOWN
+    if mib < 1:
+        return "< 1 MiB"
     if mib < 1024:
-        return f"{mib:g} MiB"
+        return f"{round(mib, 1):g} MiB"
     value, unit = (mib / 1024, "GiB") if mib < 1024 * 1024 else (mib / 1024 / 1024, "TiB")
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
 

@@ -59,6 +59,7 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("#bulk, [data-bulk]") || !window.htmx) return;
   event.preventDefault();
   const data = new FormData(form, event.submitter);
+  form.querySelector("details[open]")?.removeAttribute("open");
   form.closest("dialog")?.close();
   const values = valuesOf(form, event.submitter);
   const which = matching !== null && form.id === "bulk" ? { matching } : { vm: data.getAll("vm") };

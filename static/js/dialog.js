@@ -8,7 +8,9 @@ export async function ask(address, verb = "GET", values = {}) {
 
 export function showDialog() {
   if (!dialog.open) dialog.showModal();
-  (dialog.querySelector("[autofocus]") ?? dialog.querySelector("button[type=submit]"))?.focus();
+  const first = "[data-act-form] .dialog-body :is(input:not([type=hidden], [type=radio], [type=checkbox]), select, textarea)";
+  const wrong = dialog.querySelector(".is-invalid");
+  (wrong ?? dialog.querySelector("[autofocus]") ?? dialog.querySelector(first) ?? dialog.querySelector("button[type=submit]"))?.focus();
 }
 
 if (dialog) {

@@ -226,7 +226,7 @@ class StaticLease:
     address: str
     """Without prefix."""
     name: str = ""
-    """The name that the guest is told, and that the network's DNS knows it by."""
+    """The name that the guest is told, and that the network's DNS answers while the guest has the address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
 
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job
 from kvweb.jobs.outcomes import Failed
 from kvweb.jobs.progress import Reporter
+from kvweb.jobs.schedule import every_tick
 from providers.base import AlreadyExists, Driver, NotFound, VolumeRecord, VolumeSpec
 from providers.base.facets.volumes import Volumes
-from providers.models import Provider
+from providers.models import Health, Provider
 from providers.pool import DriverProgress, open_driver
 from providers.resource_jobs import clear_problem, facet, note_problem, resource_of, take_away, take_identity
 from storage import inventory, volume_inventory
 from storage.models import Volume
+from storage.volume_services import read as read_volumes
 
 logger = logging.getLogger(__name__)
+
+HOURLY = timedelta(hours=1)
+#: A reading that failed is not tried again before this.
+RETRY_AFTER = timedelta(minutes=15)
 
 
 def _volumes(driver: Driver) -> Volumes:
@@ -104,3 +114,18 @@ def read(job: Job, reporter: Reporter) -> dict[str, Any]:
         records = _volumes(driver).list()
     volume_inventory.apply(provider, records, is_complete=True)
     return {"volumes": len(records)}
+
+
+@every_tick
+def read_those_that_are_due() -> None:
+    """Volumes are read when somebody looks; once an hour also when nobody does, so that found ones get their owner."""
+    now = timezone.now()
+    lately = Job.objects.filter(kind="volumes.read", created_at__gt=now - RETRY_AFTER)
+    tried = set(lately.values_list("subject", flat=True))
+    providers = Provider.objects.filter(is_enabled=True).exclude(health=Health.FAILED)
+    for provider in providers.annotate(volumes_at=Max("pools__volumes_at")):
+        is_due = provider.volumes_at is None or now - provider.volumes_at > HOURLY
+        if f"volumes:{provider.uuid}" in tried:
+            continue
+        if is_due and provider.can.volumes is not None and provider.inventory_at is not None:
+            read_volumes(provider)

@@ -19,7 +19,7 @@ from providers.base import DiskSpec, VmSpec, VolumeRecord, VolumeSpec
 from providers.models import Health, Provider
 from providers.pool import driver_for
 from providers.resource_jobs import take_identity
-from storage import volume_inventory, volume_services
+from storage import volume_inventory, volume_jobs, volume_services
 from storage.models import Image, Pool, Volume
 from tests.conftest import MakeVm
 
@@ -290,3 +290,20 @@ def test_a_sync_that_finds_a_volume_first_leaves_one_row(
     monkeypatch.setattr("storage.volume_jobs.take_identity", found_meanwhile)
     run_jobs()
     assert [one.uuid for one in Volume.objects.all()] == [volume.uuid]
+
+
+def test_volumes_are_read_hourly_where_nobody_looks(synced: Provider, run_jobs: RunJobs) -> None:
+    volume_jobs.read_those_that_are_due()
+    volume_jobs.read_those_that_are_due()
+    assert Job.objects.filter(kind="volumes.read").count() == 1
+    run_jobs()
+    volume_jobs.read_those_that_are_due()
+    assert Job.objects.filter(kind="volumes.read").count() == 1
+    Pool.objects.update(volumes_at=timezone.now() - timedelta(hours=2))
+    Job.objects.update(created_at=timezone.now() - timedelta(hours=2))
+    Provider.objects.update(health=Health.FAILED)
+    volume_jobs.read_those_that_are_due()
+    assert Job.objects.filter(kind="volumes.read").count() == 1
+    Provider.objects.update(health=Health.OK)
+    volume_jobs.read_those_that_are_due()
+    assert Job.objects.filter(kind="volumes.read").count() == 2

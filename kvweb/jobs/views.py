@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -128,7 +129,22 @@ _AGAIN = {
     "vm.pause": "pause",
     "vm.resume": "resume",
     "vm.delete": "delete",
+    "vm.rename": "rename",
+    "vm.attach_disk": "attach-disk",
+    "vm.grow_disk": "grow-disk",
+    "vm.detach_disk": "detach-disk",
+    "vm.add_nic": "add-nic",
+    "vm.change_nic": "change-nic",
+    "vm.remove_nic": "remove-nic",
+    "vm.take_snapshot": "take-snapshot",
+    "vm.revert_to_snapshot": "revert-to-snapshot",
+    "vm.delete_snapshot": "delete-snapshot",
+    "vm.clone": "clone",
+    "vm.export": "export",
+    "vm.migrate": "migrate",
 }
+#: Of a job's parameters, those that fill the fields of its dialog again.
+_AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "target")
 
 
 def _again(job: Job) -> dict[str, str] | None:
@@ -143,7 +159,9 @@ def _again(job: Job) -> dict[str, str] | None:
     if job.params.get("force"):
         action = {"stop": "force-stop", "restart": "reset"}.get(action, action)
     asks = action not in {"start", "pause", "resume"}
-    return {"how": "ask" if asks else "do", "address": f"{subject_address(job)}{'ask' if asks else 'do'}/{action}"}
+    said = {name: job.params[name] for name in _AGAIN_WITH if name in job.params}
+    address = f"{subject_address(job)}{'ask' if asks else 'do'}/{action}{'?' + urlencode(said) if said else ''}"
+    return {"how": "ask" if asks else "do", "address": address}
 
 
 @require_GET

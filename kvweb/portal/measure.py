@@ -2,7 +2,7 @@
 
 Every ten seconds while somebody looks, every minute for history, else not at all. A host that hangs holds up its own
 thread and nothing else: the next reading is taken when the last has come back, so nothing piles up, and the graphs show
-a gap. Whether a provider is healthy is for the watcher and the jobs to say.
+a gap. A host with so many VMs that a reading takes seconds is asked less often. Whether a provider is healthy is for the watcher and the jobs to say.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 HISTORY_S = 60.0
 #: A reading older than this is no start for a rate: what happened in between would be spread over all of it.
 STALE_S = 150.0
+#: A host is asked at most so much of its time: libvirt asks each VM's own monitor, some milliseconds for every VM.
+MOST_SHARE = 0.2
 BACK_OFF_S = (5.0, 15.0, 30.0, 60.0)
 #: How often folders of providers that are gone are looked for.
 SWEEP_S = 3600.0
@@ -86,11 +88,15 @@ class Taking:
     writer: Writer
     machines: Reading | None = None
     host: HostSample | None = None
+    #: How long the latest reading took.
+    took_s: float = 0.0
 
     def take(self) -> None:
         """Read once; keeps the rates since the last time, when that is not too long ago. Raises ProviderError."""
+        began = time.monotonic()
         host = self.metrics.host_sample() if self.can.host else None
         reading = reading_of(self.metrics.sample() if self.can.vms else (), host)
+        self.took_s = time.monotonic() - began
         before, host_before = self.machines, self.host
         self.machines, self.host = reading, host
         if before is None or not 0 < reading.at - before.at <= STALE_S:
@@ -102,6 +108,8 @@ class Taking:
     def is_due(self, now: float, *, is_looked_at: bool) -> bool:
         if self.machines is None:
             return is_looked_at or settings.KVWEB_METRICS_HISTORY
+        if now - self.machines.at < self.took_s / MOST_SHARE:
+            return False
         if is_looked_at:
             return HOUR.number(now) > HOUR.number(self.machines.at)
         return bool(settings.KVWEB_METRICS_HISTORY) and now - self.machines.at >= HISTORY_S

@@ -134,6 +134,14 @@ def test_it_is_measured_only_while_somebody_looks_or_history_is_kept(
     assert taking.is_due(now, is_looked_at=looks) is due
 
 
+def test_a_host_whose_reading_takes_long_is_asked_less_often(taking: Taking) -> None:
+    taking.take()
+    assert taking.machines is not None
+    taking.took_s = 8.0
+    assert not taking.is_due(taking.machines.at + 39, is_looked_at=True)
+    assert taking.is_due(taking.machines.at + 41, is_looked_at=True)
+
+
 def test_a_provider_that_hangs_holds_up_no_other(
     fake_provider: Provider, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,8 +62,13 @@ def changes(method: Callable[P, Result | None]) -> Callable[P, Result]:
 
 def spec_of(model: type[M], /, **values: Any) -> M:
     """A spec from loose values; raises InvalidRequest with the first thing that does not fit."""
+    return checked(model, lambda: model.model_validate(values))
+
+
+def checked(model: type[M], make: Callable[[], M]) -> M:
+    """What `make` answers; raises InvalidRequest with the first thing that does not fit the model."""
     try:
-        return model.model_validate(values)
+        return make()
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])

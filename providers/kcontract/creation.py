@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.base import CloudInit, DnsSpec, GuestUser, InvalidRequest, NotSupported, ProviderError, VmRecord, VmSpec
 from providers.kcontract.core import Core, Result, called, changes, spec_of, whole_number
-from providers.kcontract.dns import dns_specs, reserve_all
+from providers.kcontract.dns import dns_specs, reserve_all, types_of
 from providers.kcontract.forms import (
     DiskDefaults,
     DiskForm,
@@ -272,7 +272,7 @@ class Creation(Core):
             raise NotSupported(
                 "A name is reserved at creation only with a domain and a fixed address.", field="reservedns"
             )
-        return dns_specs(domain, spec.name, address, alias)
+        return dns_specs(domain, spec.name, address, alias, types_of(self.can))
 
     def _reserve_names(self, vm: VmRecord, names: Sequence[DnsSpec]) -> None:
         """Without its names the VM is not wanted either."""

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.base import Dns, DnsSpec, InvalidRequest, NotFound, ProviderError
+from providers.base import Capabilities, Dns, DnsSpec, InvalidRequest, NotFound, ProviderError
 from providers.kcontract import shapes
 from providers.kcontract.core import Core, Result, changes, refuse_extras, spec_of
 
 
-def dns_specs(zone: str, name: str, address: str, alias: Sequence[str]) -> list[DnsSpec]:
-    """A name with its address, and aliases that point to it."""
+def dns_specs(
+    zone: str, name: str, address: str, alias: Sequence[str], types: frozenset[str] = frozenset()
+) -> list[DnsSpec]:
+    """A name with its address, and aliases that point to it; where there are none of those, to the address."""
     own = spec_of(DnsSpec, zone=zone, name=name, type="AAAA" if ":" in address else "A", data=address)
+    if types and "CNAME" not in types:
+        return [own, *(own.model_copy(update={"name": each}) for each in alias)]
     return [own, *(spec_of(DnsSpec, zone=zone, name=each, type="CNAME", data=f"{name}.{zone}.") for each in alias)]
+
+
+def types_of(can: Capabilities) -> frozenset[str]:
+    """Types of records that the provider takes; empty when it does not tell."""
+    return can.dns.types if can.dns is not None else frozenset()
 
 
 def reserve_all(dns: Dns, specs: Sequence[DnsSpec], *, force: bool = False) -> None:
@@ -58,7 +67,7 @@ class Names(Core):
             address = shapes.main_address(vm) or ""
         if not address:
             raise NotFound(f"No address of “{name}” is known.", field="ip")
-        reserve_all(dns, dns_specs(domain, name, address, alias), force=force)
+        reserve_all(dns, dns_specs(domain, name, address, alias, types_of(self.can)), force=force)
         return None
 
     @changes

@@ -23,7 +23,8 @@ FileForm = str | Mapping[str, Any]
 DISK_KEYS = frozenset(
     {"size", "pool", "thin", "interface", "name", "image", "format", "shareable", "existing", "volume"}
 )
-NET_KEYS = frozenset({"name", "ip", "mask", "netmask", "prefix", "gateway", "dns", "mac", "type", "reserveip"})
+_NET_ADDRESS_KEYS = frozenset({"ip", "mask", "netmask", "prefix", "gateway", "dns", "reserveip"})
+NET_KEYS = _NET_ADDRESS_KEYS | {"name", "mac", "type", "filter", "isolated", "vlan"}
 FILE_KEYS = frozenset({"path", "content", "origin", "mode", "permissions", "owner", "encoding", "currentdir"})
 
 
@@ -117,6 +118,9 @@ def nic_spec(wish: Mapping[str, Any], networks: Sequence[NetworkRecord]) -> NicS
         address=f"{ip}/{prefix_of(wish, ip, network)}" if ip else "",
         gateway=str(wish.get("gateway") or "") if ip else "",
         dns=(dns,) if isinstance(dns, str) else tuple(dns),
+        filter=str(wish.get("filter") or ""),
+        isolated=wish.get("isolated") or False,
+        vlan=wish.get("vlan"),
     )
 
 

@@ -16,10 +16,43 @@ from providers.base import (
     SubnetSpec,
 )
 from providers.kcontract import shapes
-from providers.kcontract.core import Core, Info, Result, called, changes, refuse_extras, spec_of
+from providers.kcontract.core import Core, Info, Result, called, changes, checked, refuse_extras, spec_of
 
-NETWORK_OVERRIDES = frozenset({"mode", "forward_mode", "bridge", "bridgename", "autostart"})
+#: Override → field of the spec, where the value is taken as it is.
+_FIELDS = {
+    "autostart": "autostart",
+    "bridge": "bridge",
+    "bridgename": "bridge",
+    "dhcp_start": "dhcp_start",
+    "dhcp_end": "dhcp_end",
+    "dual_cidr": "ipv6_cidr",
+    "ipv6_cidr": "ipv6_cidr",
+    "forward_device": "forward_device",
+    "nic": "forward_device",
+    "vlan": "vlan",
+    "mtu": "mtu",
+}
+NETWORK_OVERRIDES = frozenset({*_FIELDS, "mode", "forward_mode", "macvtap", "leases", "dns_hosts"})
 SUBNET_OVERRIDES = frozenset({"network", "az", "zone", "private", "name", "cidr", "dhcp"})
+
+
+def _fields(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides as fields of a spec; None is no wish."""
+    fields = {_FIELDS[key]: value for key, value in wishes.items() if key in _FIELDS and value is not None}
+    if wishes.get("leases") is not None:
+        fields["leases"] = [
+            {"mac": str(each.get("mac", "")), "address": _address(each), "name": str(each.get("name") or "")}
+            for each in wishes["leases"]
+        ]
+    if wishes.get("dns_hosts") is not None:
+        fields["dns_hosts"] = [
+            {"address": _address(each), "names": each.get("names", ())} for each in wishes["dns_hosts"]
+        ]
+    return fields
+
+
+def _address(wish: Mapping[str, Any]) -> str:
+    return str(wish.get("address") or wish.get("ip") or "")
 
 
 class Networks(Core):
@@ -39,8 +72,11 @@ class Networks(Core):
         plan: str = "kvirt",
         overrides: Mapping[str, Any] | None = None,
     ) -> Result | None:
-        """`overrides` may say `mode`, `bridge` and `autostart`; without a mode, `nat` chooses between nat and
-        isolated, or what the provider has instead."""
+        """Without a mode in `overrides`, `nat` chooses between nat and isolated, or what the provider has instead.
+
+        `overrides` may also say `bridge`, `autostart`, `dhcp_start`, `dhcp_end`, `dual_cidr`, `nic` (the host's device;
+        with `macvtap` cards sit on it), `vlan`, `mtu`, `leases` and `dns_hosts`.
+        """
         wishes = dict(overrides or {})
         refuse_extras("create_network", wishes, NETWORK_OVERRIDES)
         networks = self.facet(self.driver.networks, "networks")
@@ -52,8 +88,7 @@ class Networks(Core):
             domain=domain or "",
             plan=plan,
             mode=self._mode(wishes, nat),
-            bridge=str(wishes.get("bridge") or wishes.get("bridgename") or ""),
-            autostart=bool(wishes.get("autostart", True)),
+            **_fields(wishes),
         )
         networks.create(spec)
         return None
@@ -73,19 +108,12 @@ class Networks(Core):
         refuse_extras("update_network", wishes, NETWORK_OVERRIDES | {"cidr"})
         networks = self.facet(self.driver.networks, "networks")
         old = called(networks.list(), name, "network")
-        changes_mode = nat is not None or "mode" in wishes or "forward_mode" in wishes
-        spec = spec_of(
-            NetworkSpec,
-            name=old.name,
-            cidr=str(wishes.get("cidr") or (old.cidrs[0] if old.cidrs else "")),
-            dhcp=bool(old.dhcp) if dhcp is None else dhcp,
-            domain=old.domain if domain is None else domain,
-            plan=old.plan if plan is None else plan,
-            mode=self._mode(wishes, nat if nat is not None else True) if changes_mode else old.mode,
-            bridge=str(wishes.get("bridge") or wishes.get("bridgename") or old.bridge),
-            autostart=bool(wishes.get("autostart", True if old.autostart is None else old.autostart)),
-        )
-        networks.update(old.external_id, spec)
+        changes_mode = nat is not None or bool({"mode", "forward_mode", "macvtap"} & wishes.keys())
+        told = {"dhcp": dhcp, "domain": domain, "plan": plan, "cidr": wishes.get("cidr")}
+        changed = {key: value for key, value in told.items() if value is not None} | _fields(wishes)
+        if changes_mode:
+            changed["mode"] = self._mode(wishes, nat if nat is not None else True)
+        networks.update(old.external_id, checked(NetworkSpec, lambda: NetworkSpec.like(old, **changed)))
         return None
 
     @changes
@@ -135,7 +163,7 @@ class Networks(Core):
 
     def _mode(self, wishes: Mapping[str, Any], nat: bool) -> NetworkMode:
         modes: frozenset[NetworkMode] = self.can.networks.modes if self.can.networks is not None else frozenset()
-        word = wishes.get("mode") or wishes.get("forward_mode")
+        word = wishes.get("mode") or wishes.get("forward_mode") or ("bridge" if wishes.get("macvtap") else "")
         if word:
             try:
                 return NetworkMode(str(word))

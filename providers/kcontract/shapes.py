@@ -131,7 +131,10 @@ def network_type(network: NetworkRecord) -> str:
 
 
 def network(record: NetworkRecord) -> dict[str, Any]:
-    """A network; `cidr` is the first range or "N/A", a second one is in `dual_cidr`. `dhcp` is always a bool."""
+    """A network; `cidr` is the first range or "N/A", a second one is in `dual_cidr`. `dhcp` is always a bool.
+
+    What it does not have is left out.
+    """
     shape: dict[str, Any] = {
         "cidr": record.cidrs[0] if record.cidrs else NOT_AVAILABLE,
         "dhcp": bool(record.dhcp),
@@ -143,7 +146,19 @@ def network(record: NetworkRecord) -> dict[str, Any]:
     }
     if len(record.cidrs) > 1:
         shape["dual_cidr"] = record.cidrs[1]
-    return shape
+    optional: dict[str, Any] = {
+        "ip": record.gateway,
+        "bridge": record.bridge,
+        "dhcp_start": record.dhcp_start,
+        "dhcp_end": record.dhcp_end,
+        "forward_device": record.forward_device,
+        "vlan": record.vlan,
+        "mtu": record.mtu,
+        "leases": [{"mac": each.mac, "address": each.address, "name": each.name} for each in record.leases],
+        "dns_hosts": [{"address": each.address, "names": list(each.names)} for each in record.dns_hosts],
+        "pending": list(record.pending),
+    }
+    return shape | {key: value for key, value in optional.items() if value}
 
 
 def address_of_console(target: ConsoleTarget, scheme: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from providers.base import NicChange, NotFound, NotSupported, Reshape, VmRecord
@@ -104,15 +104,6 @@ class Updates(Core):
     def update_attribute(self, name: str, attribute: str, value: Any) -> Result | None:
         del value
         raise NotSupported(f"The attribute “{attribute}” of “{name}” cannot be changed.")
-
-    @changes
-    def update_reserveip(self, name: str) -> Result | None:
-        raise NotSupported(f"The address of “{name}” cannot be reserved after creation.")
-
-    @changes
-    def reserve_host(self, name: str, nets: Sequence[str | Mapping[str, Any]], domain: str | None) -> Result | None:
-        del nets, domain
-        raise NotSupported(f"“{name}” cannot be entered in a hosts file.")
 
     @changes
     def convert_to_template(self, name: str) -> Result | None:

@@ -53,8 +53,6 @@ def test_what_nobody_can_is_a_failure_with_a_reason(k: Kbase) -> None:
     make(k)
     refused(k.update_pool("box", "fast"))
     refused(k.update_attribute("box", "a", "b"), "“a”")
-    refused(k.update_reserveip("box"))
-    refused(k.reserve_host("box", [], None))
     refused(k.convert_to_template("box"), "export")
     refused(k.convert_to_vm("box"))
 

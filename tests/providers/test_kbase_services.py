@@ -10,6 +10,7 @@ import pytest
 
 from providers.base import FirewallRule
 from providers.kbase import Kbase
+from providers.testing import present
 from tests.providers.kbase_props import cloud, done, make, refused
 
 
@@ -52,11 +53,70 @@ def test_networks_refuse_what_does_not_fit(k: Kbase) -> None:
     refused(k.create_network("lan", cidr="192.168.122.0/25"), "overlaps")
     refused(k.create_network("lan", cidr="300.0.0.0/8"), "range")
     refused(k.create_network("default", cidr="198.51.100.0/24"), "default")
-    refused(k.create_network("lan", overrides={"vlan": 7}), "vlan")
+    refused(k.create_network("lan", overrides={"vlan": 4095}), "vlan")
+    refused(k.create_network("lan", overrides={"pxe": "server"}), "pxe")
+    refused(k.create_network("lan", overrides={"dhcp_start": "10.0.0.1"}), "10.0.0.1")
     refused(k.create_network("lan", overrides={"mode": "magic"}), "magic")
     refused(k.update_network("nothing", dhcp=False), "nothing")
     done(k.create_network("br", overrides={"mode": "bridge", "bridge": "br0"}))
     assert (k.info_network("br")["type"], k.info_network("br")["cidr"]) == ("bridged", "N/A")
+
+
+def test_a_network_takes_all_its_overrides_and_keeps_what_is_not_named(k: Kbase) -> None:
+    wishes = {
+        "dhcp_start": "198.51.100.50",
+        "dhcp_end": "198.51.100.99",
+        "dual_cidr": "fd00:db8::/64",
+        "nic": "eth0",
+        "vlan": 7,
+        "mtu": 9000,
+        # The text "False" is no true value.
+        "autostart": "False",
+        "leases": [{"mac": "52:54:00:00:00:01", "ip": "198.51.100.7", "name": "web"}],
+        "dns_hosts": [{"ip": "198.51.100.9", "names": ["www"]}],
+    }
+    done(k.create_network("lan", cidr="198.51.100.0/24", overrides=wishes))
+    told = k.info_network("lan")
+    assert (told["dhcp_start"], told["dhcp_end"], told["ip"]) == ("198.51.100.50", "198.51.100.99", "198.51.100.1")
+    assert (told["dual_cidr"], told["forward_device"], told["vlan"], told["mtu"]) == ("fd00:db8::/64", "eth0", 7, 9000)
+    assert told["leases"] == [{"mac": "52:54:00:00:00:01", "address": "198.51.100.7", "name": "web"}]
+    assert told["dns_hosts"] == [{"address": "198.51.100.9", "names": ["www"]}]
+    network = next(each for each in present(k.driver.networks).list() if each.name == "lan")
+    assert network.autostart is False
+    done(k.update_network("lan", domain="lan.test"))
+    assert k.info_network("lan") == {**told, "domain": "lan.test"}
+    done(k.update_network("lan", overrides={"cidr": "198.51.101.0/24", "leases": []}))
+    assert k.info_network("lan")["dhcp_start"] == "198.51.101.10"
+    refused(k.update_network("lan", overrides={"mtu": 1}), "mtu")
+    done(k.create_network("direct", overrides={"macvtap": True, "nic": "eth0"}))
+    assert (k.info_network("direct")["mode"], k.info_network("direct")["forward_device"]) == ("bridge", "eth0")
+
+
+def test_the_addresses_of_a_vm_are_kept_on_demand(k: Kbase) -> None:
+    make(k, nets=["default", "default"], start=True)
+    addresses = {net["mac"]: net["ips"][0] for net in k.info("box")["nets"]}
+    done(k.update_reserveip("box"))
+    kept = {lease["mac"]: lease["address"] for lease in k.info_network("default")["leases"]}
+    assert kept == addresses
+    done(k.update_reserveip("box"))
+    make(k, "off")
+    refused(k.update_reserveip("off"), "no address")
+    refused(k.update_reserveip("nobody"), "nobody")
+
+
+def test_a_host_is_entered_in_the_dns_of_its_networks(k: Kbase) -> None:
+    make(k, nets=["default", "lab"], start=True)
+    first, second = (net["ips"][0] for net in k.info("box")["nets"])
+    done(k.reserve_host("box", [], "demo.test"))
+    assert k.info_network("default")["dns_hosts"] == [{"address": first, "names": ["box", "box.demo.test"]}]
+    assert k.info_network("lab")["dns_hosts"] == [{"address": second, "names": ["box", "box.demo.test"]}]
+    done(k.reserve_host("printer", [{"name": "default", "ip": "192.168.122.9"}], None))
+    done(k.reserve_host("box", ["default"], None))
+    assert {"address": "192.168.122.9", "names": ["printer"]} in k.info_network("default")["dns_hosts"]
+    refused(k.reserve_host("printer", ["default"], None), "default")
+    refused(k.reserve_host("printer", [], None), "printer")
+    refused(k.reserve_host("printer", [{"ip": "192.168.122.9"}], None), "name of its network")
+    refused(k.reserve_host("printer", ["nowhere"], None), "nowhere")
 
 
 def test_a_network_in_use_is_deleted_only_by_force(k: Kbase) -> None:

@@ -2,7 +2,8 @@
 
 Every ten seconds while somebody looks, every minute for history, else not at all. A host that hangs holds up its own
 thread and nothing else: the next reading is taken when the last has come back, so nothing piles up, and the graphs show
-a gap. A host with so many VMs that a reading takes seconds is asked less often. Whether a provider is healthy is for the watcher and the jobs to say.
+a gap. A host with so many VMs that a reading takes seconds is asked less often. Whether a provider is healthy is for
+the watcher and the jobs to say.
 """
 
 from __future__ import annotations

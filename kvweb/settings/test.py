@@ -12,8 +12,9 @@ if "KVWEB_HOME" not in os.environ:
 
 from kvweb.settings.base import *  # noqa: F403
 
-# A file and not memory: threads and processes of a test see the same rows under the same locks as in earnest.
-DATABASES["default"]["TEST"] = {"NAME": str(KVWEB_HOME / "test.sqlite3")}  # noqa: F405
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file and not memory: threads and processes of a test see the same rows under the same locks as in earnest.
+    DATABASES["default"]["TEST"] = {"NAME": str(KVWEB_HOME / "test.sqlite3")}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"

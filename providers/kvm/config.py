@@ -53,6 +53,15 @@ class KvmConfig(Config):
         default=5.0, ge=0.1, le=60.0, title="Connection deadline", description="In seconds, for opening a connection."
     )
 
+    migration_host: str = Field(
+        default="",
+        title="Migration address",
+        description="Name or address under which other hypervisors reach this one, to move running machines to it. "
+        "Empty: the host of the connection, or its own name.",
+        max_length=255,
+        pattern=rf"^({_HOST.pattern})?$",
+    )
+
     ssh_key: SecretStr | None = Field(
         default=None,
         title="SSH private key",

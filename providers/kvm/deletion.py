@@ -15,7 +15,7 @@ from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers, owned
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
-from providers.kvm.xml.domain_reader import read_machine
+from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +49,12 @@ class Deletion(Part):
         if keep_disks:
             return
         progress.report(60, "Removing its disks")
+        self.remove_own(machine)
+
+    def remove_own(self, machine: SeenMachine) -> None:
+        """Remove what was made for the VM and nothing else uses; the VM itself is gone or going."""
         tree = Layers(self.connection, self.config).tree()
-        self._remove(dict.fromkeys([*machine.note.volumes, *owned(machine, tree)]), but=external_id)
+        self._remove(dict.fromkeys([*machine.note.volumes, *owned(machine, tree)]), but=machine.uuid)
 
     def discard(self, portal_uuid: str) -> bool:
         """Remove what bears this VM's mark and is used by nothing; True when something was removed."""

@@ -19,6 +19,7 @@ from providers.kvm.hostfacts import host_facts
 from providers.kvm.images import KvmImages
 from providers.kvm.machines import KvmMachines
 from providers.kvm.metrics import KvmMetrics
+from providers.kvm.migration import KvmMigration
 from providers.kvm.networks import KvmNetworks
 from providers.kvm.nics import KvmNics
 from providers.kvm.plugin import PLUGIN
@@ -37,6 +38,7 @@ class KvmDriver(Driver):
     reshape: KvmReshape
     snapshots: KvmSnapshots
     clones: KvmClones
+    migration: KvmMigration
     disks: KvmDisks
     consoles: KvmConsoles
     pools: KvmPools
@@ -61,6 +63,7 @@ class KvmDriver(Driver):
         self.reshape = KvmReshape(*parts)
         self.snapshots = KvmSnapshots(*parts)
         self.clones = KvmClones(*parts)
+        self.migration = KvmMigration(*parts)
         self.disks = KvmDisks(*parts)
         self.pools = KvmPools(*parts)
         self.volumes = KvmVolumes(*parts)

@@ -60,6 +60,19 @@ class Nvram(Part):
             found = _file(pool, name)
             return found is not None and storage.remove(found)
 
+    def content(self, name: str) -> bytes:
+        """The variables of the VM with this name, empty when there is no file."""
+        with self._pool() as pool:
+            found = _file(pool, name)
+            return storage.piece(self.raw, found, 0, found.info()[1]) if found is not None else b""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Give a VM of this name these variables, in the place of any that are there."""
+        self.remove(name)
+        with self._pool() as pool:
+            if pool is not None:
+                storage.upload(self.raw, pool, name=_name(name), content=content)
+
     @contextmanager
     def _pool(self) -> Iterator[Any]:
         """A pool over the folder; another's is used when there is one."""

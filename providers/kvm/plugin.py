@@ -14,6 +14,7 @@ from providers.base import (
     ImageFeatures,
     MachineFeatures,
     MetricsFeatures,
+    MigrationFeatures,
     NetworkFeatures,
     NetworkMode,
     NicFeatures,
@@ -75,6 +76,7 @@ PLUGIN = Plugin(
         ),
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
         clones=CloneFeatures(linked=True, full=True, export=True),
+        migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
         pools=PoolFeatures(
             create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "iscsi", "rbd"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from providers.kvm.xml import note
 from providers.kvm.xml.build import Element, add, read, text_at, write
@@ -36,6 +36,20 @@ def of_copy(
     put_sources(root, raw_disks, format_="raw")
     put_sources(root, media, format_="raw")
     _renew_marks(root)
+    return write(root)
+
+
+def of_moved(document: str, wanted_note: Note, files: Mapping[str, tuple[str, str]], ejected: Sequence[str]) -> str:
+    """The document of the same VM on another host: drives by target with their path and format there, empty ones."""
+    root = read(document)
+    note.put(root, wanted_note)
+    put_sources(root, {})
+    for target, (path, format_) in files.items():
+        put_sources(root, {target: path}, format_=format_)
+    for disk in root.iterfind("devices/disk"):
+        source = disk.find("source")
+        if text_at(disk, "target/@dev") in ejected and source is not None:
+            disk.remove(source)
     return write(root)
 
 

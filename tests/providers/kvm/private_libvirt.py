@@ -19,13 +19,20 @@ USER = "nobody"
 class PrivateLibvirt:
     """Runs in session mode, as a user without rights; knows nothing of the machine's VMs."""
 
-    def __init__(self) -> None:
+    def __init__(self, host_uuid: str = "") -> None:
+        """With a `host_uuid` of its own it is another host to libvirt, to and from which VMs can move."""
         account = pwd.getpwnam(USER)
-        # Not in the run's own folder, which only its owner may enter.
-        self.folder = Path(tempfile.mkdtemp(prefix="kvweb-test-", dir="/tmp"))
+        # Not in the run's own folder, which only its owner may enter, and short: a socket's path has 107 characters.
+        self.folder = Path(tempfile.mkdtemp(prefix="kvl-", dir="/tmp"))
         (self.folder / "run").mkdir()
         for path in (self.folder, self.folder / "run"):
             os.chown(path, account.pw_uid, account.pw_gid)
+        if host_uuid:
+            settings = self.folder / "c" / "libvirt" / "libvirtd.conf"
+            settings.parent.mkdir(parents=True)
+            settings.write_text(f'host_uuid = "{host_uuid}"\n')
+            for path in (settings.parent.parent, settings.parent, settings):
+                os.chown(path, account.pw_uid, account.pw_gid)
         self._group = account.pw_gid
         self.socket = self.folder / "run" / "libvirt" / "libvirt-sock"
         self.config = KvmConfig(uri=f"qemu+unix:///session?socket={self.socket}")
@@ -33,7 +40,7 @@ class PrivateLibvirt:
         self.start()
 
     def start(self) -> None:
-        names = {"HOME": "", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
+        names = {"HOME": "", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "c", "XDG_CACHE_HOME": "cache"}
         surroundings = {name: str(self.folder / folder) for name, folder in names.items()}
         self._process = subprocess.Popen(
             ["libvirtd", "--timeout", "120"],

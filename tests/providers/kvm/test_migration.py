@@ -1,0 +1,240 @@
+"""A VM moves between two hypervisors: two private libvirts on this machine that know nothing of each other."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from providers.base import (
+    AlreadyExists,
+    Cancelled,
+    CloudInit,
+    Conflict,
+    DiskSpec,
+    InvalidRequest,
+    NotFound,
+    PowerState,
+    ProviderError,
+    VmRecord,
+    VmSpec,
+)
+from providers.fake.config import FakeConfig
+from providers.fake.driver import FakeDriver
+from providers.kvm.driver import KvmDriver
+from providers.kvm.testing import first_disk, mark_disk, read_mark
+from providers.kvm.xml.storage import pool_document
+from providers.testing.checks import Recorder
+from tests.providers.kvm.private_libvirt import USER, PrivateLibvirt
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+
+MakeVm = Callable[..., VmRecord]
+
+
+class Host:
+    """A hypervisor of the test's own with one pool."""
+
+    def __init__(self) -> None:
+        self.libvirt = PrivateLibvirt(host_uuid=str(uuid.uuid4()))
+        self.images = self.libvirt.folder / "images"
+        self.images.mkdir()
+        account = pwd.getpwnam(USER)
+        os.chown(self.images, account.pw_uid, account.pw_gid)
+        config = self.libvirt.config.model_copy(update={"pool": "disks", "migration_host": "127.0.0.1"})
+        self.driver = KvmDriver(config)
+        self.raw: Any = self.driver.connection.raw
+        self.pool = self.raw.storagePoolCreateXML(pool_document(name="disks", type_="dir", path=str(self.images)), 0)
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.images.iterdir()}
+
+    def vms(self) -> set[str]:
+        return {record.name for record in self.driver.machines.list()}
+
+    def clear(self) -> None:
+        for record in self.driver.machines.list():
+            with suppress(ProviderError):
+                self.driver.machines.delete(record.external_id, with_snapshots=True)
+        self.pool.refresh(0)
+        for volume in self.pool.listAllVolumes(0):
+            volume.delete(0)
+
+    def close(self) -> None:
+        self.clear()
+        self.driver.close()
+        self.libvirt.close()
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[tuple[Host, Host]]:
+    pair = (Host(), Host())
+    yield pair
+    for host in pair:
+        host.close()
+
+
+@pytest.fixture
+def here(hosts: tuple[Host, Host]) -> Iterator[Host]:
+    yield hosts[0]
+    for host in hosts:
+        host.clear()
+
+
+@pytest.fixture
+def there(hosts: tuple[Host, Host]) -> Host:
+    return hosts[1]
+
+
+@pytest.fixture
+def make_vm(here: Host) -> MakeVm:
+    def make(**values: Any) -> VmRecord:
+        spec = {
+            "name": f"kvweb-test-{uuid.uuid4().hex[:6]}",
+            "portal_uuid": str(uuid.uuid4()),
+            "memory_mib": 32,
+            "disks": (DiskSpec(size_gib=1),),
+            "nics": (),
+            "start": False,
+            "cloud_init": CloudInit(),
+            **values,
+        }
+        return here.driver.machines.create(VmSpec.model_validate(spec))
+
+    return make
+
+
+def test_a_running_vm_moves_with_its_disks_and_goes_on_running(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm(description="a & b", metadata={"k": "v"}, autostart=True)
+    mark_disk(here.driver, vm, "travels")
+    here.driver.power.start(vm.external_id)
+    story = Recorder()
+    moved = here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True, progress=story)
+    assert (moved.external_id, moved.name, moved.power) == (vm.external_id, vm.name, PowerState.RUNNING)
+    assert (moved.description, moved.metadata, moved.portal_uuid) == ("a & b", {"k": "v"}, vm.portal_uuid)
+    assert moved.autostart is True
+    assert story.percents[-1] == 100
+    assert {Path(disk.volume).parent for disk in moved.disks or ()} == {there.images}
+    assert (here.vms(), here.files()) == (set(), set())
+    with pytest.raises(NotFound):
+        here.driver.machines.get(vm.external_id)
+    there.driver.power.stop(vm.external_id, force=True)
+    assert read_mark(there.driver, moved) == "travels"
+    there.driver.power.start(vm.external_id)
+    there.driver.machines.delete(vm.external_id)
+    assert there.files() == set()
+
+
+@pytest.mark.parametrize("format_", ["qcow2", "raw"])
+def test_a_stopped_vm_moves_with_its_disks(here: Host, there: Host, make_vm: MakeVm, format_: str) -> None:
+    vm = make_vm(disks=(DiskSpec(size_gib=1, format=format_),))
+    mark_disk(here.driver, vm, "travels")
+    moved = here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True)
+    assert (moved.external_id, moved.power) == (vm.external_id, PowerState.STOPPED)
+    assert read_mark(there.driver, moved) == "travels"
+    assert moved.metadata == {}
+    assert first_disk(moved).format == format_
+    taken = Path(first_disk(moved).volume).stat().st_blocks * 512
+    assert taken < 64 * 1024 * 1024, "Holes stay holes."
+    assert (here.vms(), here.files()) == (set(), set())
+    back = there.driver.migration.migrate(vm.external_id, here.driver, copy_storage=True)
+    assert read_mark(here.driver, back) == "travels"
+    assert (there.vms(), there.files()) == (set(), set())
+
+
+def test_a_disk_that_builds_on_another_arrives_in_one_piece(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    mark_disk(here.driver, vm, "base")
+    clone = here.driver.clones.clone(vm.external_id, "kvweb-test-clone", portal_uuid=str(uuid.uuid4()))
+    moved = here.driver.migration.migrate(clone.external_id, there.driver, copy_storage=True)
+    assert read_mark(there.driver, moved) == "base"
+    assert there.raw.storageVolLookupByPath(first_disk(moved).volume).XMLDesc(0).count("<backingStore>") == 0
+    assert here.vms() == {vm.name}
+    assert read_mark(here.driver, vm) == "base"
+    here.driver.machines.delete(vm.external_id)
+    assert here.files() == set()
+
+
+@pytest.mark.parametrize("start", [False, True])
+def test_storage_that_both_see_is_left_where_it_is(here: Host, there: Host, make_vm: MakeVm, start: bool) -> None:
+    vm = make_vm()
+    with pytest.raises(Conflict, match="does not see the disk vda"):
+        here.driver.migration.migrate(vm.external_id, there.driver)
+    if start:
+        here.driver.power.start(vm.external_id)
+    files = here.files()
+    shared = there.raw.storagePoolCreateXML(pool_document(name="shared", type_="dir", path=str(here.images)), 0)
+    try:
+        moved = here.driver.migration.migrate(vm.external_id, there.driver)
+        assert moved.power is (PowerState.RUNNING if start else PowerState.STOPPED)
+        assert (here.vms(), here.files()) == (set(), files)
+        assert first_disk(moved).volume == first_disk(vm).volume
+        there.driver.machines.delete(vm.external_id)
+        assert here.files() == set()
+    finally:
+        shared.destroy()
+
+
+def test_what_cannot_move_says_why_and_stays(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    migrate = here.driver.migration.migrate
+    with FakeDriver(FakeConfig()) as fake, pytest.raises(InvalidRequest, match="same kind"):
+        migrate(vm.external_id, fake)
+    with pytest.raises(InvalidRequest, match="there already"):
+        migrate(vm.external_id, here.driver)
+    here.driver.snapshots.create(vm.external_id, "one")
+    with pytest.raises(Conflict, match="snapshots"):
+        migrate(vm.external_id, there.driver, copy_storage=True)
+    here.driver.snapshots.delete(vm.external_id, "one")
+    here.driver.power.start(vm.external_id)
+    with pytest.raises(Conflict, match="Stop the VM first"):
+        migrate(vm.external_id, there.driver, live=False, copy_storage=True)
+    here.driver.power.stop(vm.external_id, force=True)
+    there.driver.machines.create(VmSpec(name=vm.name, memory_mib=32, start=False))
+    with pytest.raises(AlreadyExists):
+        migrate(vm.external_id, there.driver, copy_storage=True)
+    with pytest.raises(NotFound):
+        migrate(str(uuid.uuid4()), there.driver)
+    assert here.vms() == {vm.name}
+    assert there.files() == set()
+
+
+@pytest.mark.parametrize("start", [False, True])
+def test_a_move_that_fails_or_is_cancelled_leaves_nothing_there(
+    here: Host, there: Host, make_vm: MakeVm, start: bool
+) -> None:
+    vm = make_vm(start=start)
+    power = PowerState.RUNNING if start else PowerState.STOPPED
+    migrate = here.driver.migration.migrate
+    with mock.patch("providers.kvm.migration.of_moved", return_value="<domain/>"), pytest.raises(ProviderError):
+        migrate(vm.external_id, there.driver, copy_storage=True)
+    for stop_at in (1, 2, 3):
+        with pytest.raises(Cancelled):
+            migrate(vm.external_id, there.driver, copy_storage=True, progress=Recorder(stop_at=stop_at))
+        assert (there.vms(), there.files()) == (set(), set())
+    assert here.driver.machines.get(vm.external_id).power is power
+
+
+def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    mark_disk(here.driver, vm, "travels")
+    migrate = here.driver.migration.migrate
+    with (
+        mock.patch("providers.kvm.migration.leave", side_effect=KeyboardInterrupt),
+        mock.patch("providers.kvm.migration._attempt"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        migrate(vm.external_id, there.driver, copy_storage=True)
+    assert here.vms() == there.vms() == {vm.name}, "It died with the VM complete at both ends."
+    moved = migrate(vm.external_id, there.driver, copy_storage=True)
+    assert (here.vms(), here.files()) == (set(), set())
+    assert (moved.metadata, read_mark(there.driver, moved)) == ({}, "travels")
+    again = migrate(vm.external_id, there.driver, copy_storage=True)
+    assert again.external_id == vm.external_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.base import Host, HostRecord
 from providers.kvm.errors import vendor_calls
+from providers.kvm.hostdetails import details
 from providers.kvm.hostfacts import host_facts
 from providers.kvm.inventory import Inventory
 from providers.kvm.part import Part
@@ -19,6 +20,7 @@ class KvmHost(Part, Host):
             libvirt_version = _version(self.raw.getLibVersion())
             emulator_version = _version(self.raw.getVersion())
             cpus = int(self.raw.getInfo()[2])
+            more = details(self.connection)
         running = [known.machine for vm, known in everything if vm.is_active]
         return HostRecord(
             name=name,
@@ -30,6 +32,7 @@ class KvmHost(Part, Host):
             vms_running=len(running),
             vms_total=len(everything),
             details={
+                **more,
                 "virt_type": facts.virt_type,
                 "arch": facts.arch,
                 "libvirt": libvirt_version,
@@ -37,6 +40,7 @@ class KvmHost(Part, Host):
                 "emulator": facts.emulator,
                 "uefi": facts.has_efi,
                 "max_vcpus": facts.max_vcpus,
+                "machines": list(facts.machines),
                 "events": self.connection.has_events,
             },
         )

@@ -69,6 +69,11 @@ class Driver(ABC):
     def probe(self) -> Capabilities:
         """Ask the provider what it can do now; it is also the health check. Raises like any call."""
 
+    def ping(self) -> None:
+        """One question that needs an answer, the cheapest there is: its time is the connection's latency. Raises like
+        any call; a kind that has nothing cheaper leaves it a probe."""
+        self.probe()
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the connection; never raises."""

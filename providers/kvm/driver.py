@@ -104,6 +104,10 @@ class KvmDriver(Driver):
             found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}))
         return declared.model_copy(update=found).within(declared)
 
+    def ping(self) -> None:
+        with vendor_calls():
+            self.raw_version()
+
     def raw_version(self) -> int:
         """libvirt's version on the host as a number; the cheapest question that needs an answer."""
         return cast(int, self.connection.raw.getLibVersion())

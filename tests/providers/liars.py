@@ -14,6 +14,10 @@ from providers.base import (
     Cancelled,
     Config,
     Driver,
+    NetworkRecord,
+    NetworkSpec,
+    NicChange,
+    NicSpec,
     NotFound,
     NotSupported,
     PowerState,
@@ -22,13 +26,14 @@ from providers.base import (
     Rejected,
     SnapshotFeatures,
     SnapshotRecord,
+    StaticLease,
     VmRecord,
     VmSample,
     VmSpec,
 )
 from providers.fake.driver import FakeDriver
 from providers.fake.plugin import CAPABILITIES
-from providers.fake.state import Vm, Volume
+from providers.fake.state import Network, Vm, Volume
 from providers.testing import present
 
 T = TypeVar("T")
@@ -355,6 +360,57 @@ def measures_one_by_one(driver: FakeDriver) -> None:
     bend(driver.metrics, sample=sample)
 
 
+def keeps_addresses_in_words_only(driver: FakeDriver) -> None:
+    networks = present(driver.networks)
+
+    def reserve(external_id: str, lease: StaticLease) -> NetworkRecord:
+        record = networks.get(external_id)
+        return replace(record, leases=(*record.leases, lease))
+
+    bend(networks, reserve=reserve)
+
+
+def forgets_kept_addresses_at_an_update(driver: FakeDriver) -> None:
+    networks = present(driver.networks)
+    honest = networks.update
+
+    def update(external_id: str, spec: NetworkSpec) -> NetworkRecord:
+        return honest(external_id, spec.model_copy(update={"leases": spec.leases or ()}))
+
+    bend(networks, update=update)
+
+
+def switches_networks_off_under_vms(driver: FakeDriver) -> None:
+    def set_active(external_id: str, active: bool) -> NetworkRecord:
+        with driver.cloud.store.writing() as tx:
+            network = tx.get(Network, external_id)
+            network.is_active = active
+            tx.put(network)
+        return present(driver.networks).get(external_id)
+
+    bend(driver.networks, set_active=set_active)
+
+
+def changes_cards_in_words_only(driver: FakeDriver) -> None:
+    nics = present(driver.nics)
+
+    def update(external_id: str, nic_id: str, change: NicChange) -> VmRecord:
+        vm = driver.machines.get(external_id)
+        wishes = {name: value for name, value in change.model_dump().items() if value is not None}
+        return replace(vm, nics=tuple(replace(nic, **wishes) for nic in vm.nics or ()))
+
+    bend(nics, update=update)
+
+
+def adds_cards_twice(driver: FakeDriver) -> None:
+    honest = present(driver.nics).add
+
+    def add(external_id: str, nic: NicSpec) -> VmRecord:
+        return honest(external_id, nic.model_copy(update={"mac": ""}))
+
+    bend(driver.nics, add=add)
+
+
 def refuses_what_it_probed(driver: FakeDriver) -> None:
     def pause(external_id: str) -> VmRecord:
         raise NotSupported
@@ -394,6 +450,11 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
     (counts_backwards, "metrics::counters_of_a_vm_only_grow"),
     (measures_one_by_one, "metrics::measuring_costs_the_same_for_one_vm_and_for_many"),
+    (keeps_addresses_in_words_only, "networks::an_address_is_kept_for_one_card_until_it_is_given_back"),
+    (forgets_kept_addresses_at_an_update, "networks::what_is_wished_like_a_network_is_changes_nothing"),
+    (switches_networks_off_under_vms, "networks::a_network_is_not_switched_off_under_a_running_vm"),
+    (changes_cards_in_words_only, "nics::a_card_changes_in_every_way_that_was_probed"),
+    (adds_cards_twice, "nics::a_card_is_added_once_and_a_mac_belongs_to_one"),
     (clones_share_their_cards, "clones::a_full_clone_is_a_vm_of_its_own"),
 )
 

@@ -1,4 +1,4 @@
-"""Networks and subnets: ranges are checked, names are unique, and nothing is deleted under a VM."""
+"""Networks and subnets: ranges are checked, addresses are kept, names are unique, nothing is deleted under a VM."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 from providers.base import (
     AlreadyExists,
     Conflict,
+    DnsHost,
     InvalidRequest,
     NetworkMode,
     NetworkRecord,
     NetworkSpec,
     NicSpec,
     NotFound,
+    StaticLease,
     SubnetSpec,
 )
 from providers.testing.checks import refused
@@ -22,6 +24,14 @@ from providers.testing.promises import promise
 
 #: The first of these that the provider can do is used: one that touches nothing outside is the kindest.
 PREFERRED = (NetworkMode.ISOLATED, NetworkMode.NAT, NetworkMode.ROUTE, NetworkMode.PROVIDER, NetworkMode.OPEN)
+
+
+MAC, OTHER_MAC = "52:54:00:ab:cd:01", "52:54:00:ab:cd:02"
+
+
+def second_range(lab: Lab) -> str:
+    """A range of IPv6 for documentation (RFC 3849), which nobody routes and no other lab uses."""
+    return f"2001:db8:{int(lab.suffix[:4], 16):x}:{int(lab.suffix[4:], 16) or 1:x}::/64"
 
 
 def network_spec(lab: Lab, **changes: Any) -> NetworkSpec:
@@ -84,9 +94,12 @@ def a_range_that_is_none_is_refused(lab: Lab) -> None:
 def a_network_is_not_deleted_under_a_vm(lab: Lab) -> None:
     networks, network = present(lab.driver.networks), made_network(lab)
     vm = lab.vm(nics=(NicSpec(network=network.external_id),))
+    assert networks.get(network.external_id).used_by == (vm.external_id,)
     with refused(Conflict):
         networks.delete(network.external_id)
+    assert networks.get(network.external_id).used_by == (vm.external_id,)
     lab.delete_vm(vm.external_id)
+    assert networks.get(network.external_id).used_by == ()
     networks.delete(network.external_id)
 
 
@@ -97,6 +110,91 @@ def a_network_changes(lab: Lab) -> None:
     assert changed.dhcp is False
     assert networks.get(changed.external_id).dhcp is False
     assert networks.get(changed.external_id).cidrs == network.cidrs
+
+
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.update)
+def what_is_wished_like_a_network_is_changes_nothing(lab: Lab) -> None:
+    networks, can, network = present(lab.driver.networks), present(lab.can.networks), made_network(lab, dhcp=True)
+    inside = ip_network(lab.harness.free_cidr)
+    wishes: dict[str, Any] = {"dhcp_start": str(inside[20]), "dhcp_end": str(inside[30])} if can.dhcp_range else {}
+    wishes |= {"leases": (StaticLease(mac=MAC, address=str(inside[15]), name="one"),)} if can.static_leases else {}
+    wishes |= {"dns_hosts": (DnsHost(address=str(inside[16]), names=("two",)),)} if can.dns_hosts else {}
+    wishes |= {"mtu": 1400} if can.mtu else {}
+    changed = networks.update(network.external_id, NetworkSpec.like(network, **wishes))
+    assert {name: getattr(changed, name) for name in wishes} == wishes
+    again = networks.update(network.external_id, NetworkSpec.like(changed))
+    assert again == changed
+    assert {name: getattr(networks.get(network.external_id), name) for name in wishes} == wishes
+
+
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.activate)
+def a_network_is_switched_off_and_on(lab: Lab) -> None:
+    networks, network = present(lab.driver.networks), made_network(lab)
+    for active in (False, False, True, True):
+        assert networks.set_active(network.external_id, active).is_active is active
+        assert networks.get(network.external_id).is_active is active
+    with refused(NotFound):
+        networks.set_active("no-such-network", True)
+
+
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.activate and can.power)
+def a_network_is_not_switched_off_under_a_running_vm(lab: Lab) -> None:
+    networks, network = present(lab.driver.networks), made_network(lab)
+    vm = lab.vm(nics=(NicSpec(network=network.external_id),), start=True)
+    with refused(Conflict):
+        networks.set_active(network.external_id, False)
+    assert networks.get(network.external_id).is_active
+    lab.delete_vm(vm.external_id)
+
+
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.static_leases)
+def an_address_is_kept_for_one_card_until_it_is_given_back(lab: Lab) -> None:
+    networks, network = present(lab.driver.networks), made_network(lab, dhcp=True)
+    inside, key = ip_network(lab.harness.free_cidr), network.external_id
+    lease = StaticLease(mac=MAC, address=str(inside[15]), name="one")
+    assert networks.reserve(key, lease).leases == networks.reserve(key, lease).leases == (lease,)
+    told = only(row for row in networks.leases(key) if row.mac == MAC)
+    assert (told.address, told.is_static, told.expires_at) == (lease.address, True, None)
+    moved = StaticLease(mac=MAC, address=str(inside[16]), name="one")
+    assert networks.reserve(key, moved).leases == (moved,)
+    with refused(AlreadyExists):
+        networks.reserve(key, StaticLease(mac=OTHER_MAC, address=moved.address))
+    with refused(AlreadyExists):
+        networks.reserve(key, StaticLease(mac=OTHER_MAC, address=lease.address, name="one"))
+    for wrong in (
+        StaticLease(mac=OTHER_MAC, address="203.0.113.200"),
+        StaticLease(mac=OTHER_MAC, address="nowhere"),
+        StaticLease(mac="nobody", address=lease.address),
+    ):
+        with refused(InvalidRequest):
+            networks.reserve(key, wrong)
+    assert networks.get(key).leases == (moved,)
+    assert networks.release(key, MAC).leases == ()
+    with refused(NotFound):
+        networks.release(key, MAC)
+    assert not [row for row in networks.leases(key) if row.is_static]
+    silent = networks.update(key, NetworkSpec.like(networks.get(key), dhcp=False))
+    with refused(Conflict):
+        networks.reserve(silent.external_id, lease)
+
+
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.dhcp_range)
+def a_dhcp_range_lies_inside_its_network(lab: Lab) -> None:
+    networks, inside = present(lab.driver.networks), ip_network(lab.harness.free_cidr)
+    for first, last in (("203.0.113.5", ""), ("", "203.0.113.9"), (str(inside[9]), str(inside[8])), ("ten", "")):
+        with refused(InvalidRequest):
+            networks.create(network_spec(lab, dhcp_start=first, dhcp_end=last))
+    network = made_network(lab, dhcp_start=str(inside[20]), dhcp_end=str(inside[30]))
+    assert (network.dhcp_start, network.dhcp_end) == (str(inside[20]), str(inside[30]))
+
+
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.ipv6)
+def a_network_has_a_range_of_each_family(lab: Lab) -> None:
+    second = second_range(lab)
+    network = made_network(lab, ipv6_cidr=second)
+    assert [ip_network(cidr) for cidr in network.cidrs] == [ip_network(lab.harness.free_cidr), ip_network(second)]
+    with refused(InvalidRequest):
+        present(lab.driver.networks).create(network_spec(lab, name=lab.name("other"), cidr="", ipv6_cidr="10.0.0.0/24"))
 
 
 @promise(when=lambda can: can.networks, given=lambda harness: harness.network)

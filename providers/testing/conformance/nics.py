@@ -1,11 +1,15 @@
-"""Network cards: added, listed, moved to another network, removed, gone."""
+"""Network cards: added, listed, changed in every way that was probed, removed, gone."""
 
 from __future__ import annotations
 
-from providers.base import InvalidRequest, NicChange, NicRecord, NicSpec, NotFound, VmRecord
+from typing import Any
+
+from providers.base import AlreadyExists, InvalidRequest, NicChange, NicRecord, NicSpec, NotFound, VmRecord
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
+
+MAC = "52:54:00:ab:cd:ef"
 
 
 def nics_of(vm: VmRecord) -> dict[str, NicRecord]:
@@ -34,9 +38,20 @@ def a_running_vm_takes_a_card(lab: Lab) -> None:
 
 @promise(when=lambda can: can.nics, given=lambda harness: harness.network)
 def a_wanted_mac_is_kept(lab: Lab) -> None:
-    vm, mac = lab.vm(), "52:54:00:ab:cd:ef"
-    after = present(lab.driver.nics).add(vm.external_id, NicSpec(network=lab.harness.network, mac=mac))
-    assert mac in {nic.mac.lower() for nic in after.nics or ()}
+    vm = lab.vm()
+    after = present(lab.driver.nics).add(vm.external_id, NicSpec(network=lab.harness.network, mac=MAC))
+    assert MAC in {nic.mac.lower() for nic in after.nics or ()}
+
+
+@promise(when=lambda can: can.nics, given=lambda harness: harness.network)
+def a_card_is_added_once_and_a_mac_belongs_to_one(lab: Lab) -> None:
+    vm, nics, spec = lab.vm(), present(lab.driver.nics), NicSpec(network=lab.harness.network, mac=MAC)
+    first = nics_of(nics.add(vm.external_id, spec))
+    assert nics_of(nics.add(vm.external_id, spec)).keys() == first.keys()
+    other = lab.vm("other")
+    with refused(AlreadyExists):
+        nics.add(other.external_id, spec)
+    assert nics_of(lab.driver.machines.get(other.external_id)).keys() == nics_of(other).keys()
 
 
 @promise(when=lambda can: can.nics)
@@ -63,3 +78,35 @@ def a_card_moves_to_another_network(lab: Lab) -> None:
     assert only(lab.driver.machines.get(vm.external_id).nics or ()).network == lab.harness.other_network
     with refused(NotFound):
         nics.update(vm.external_id, "no-such-card", other)
+
+
+@promise(when=lambda can: can.nics, given=lambda harness: harness.network)
+def a_card_changes_in_every_way_that_was_probed(lab: Lab) -> None:
+    features, nics = present(lab.can.nics), present(lab.driver.nics)
+    vm = lab.vm(nics=(NicSpec(network=lab.harness.network),))
+    before = only(lab.driver.machines.get(vm.external_id).nics or ())
+    wishes: dict[str, Any] = {"filter": sorted(features.filters)[0]} if features.filters else {}
+    wishes |= {"isolated": True} if features.isolation else {}
+    wishes |= {"is_linked": False} if features.link else {}
+    if features.change_model:
+        wishes["model"] = next(model for model in sorted(features.models) if model != before.model)
+    for name, value in wishes.items():
+        nics.update(vm.external_id, before.external_id, NicChange.model_validate({name: value}))
+        after = only(lab.driver.machines.get(vm.external_id).nics or ())
+        assert (getattr(after, name), after.mac, after.network) == (value, before.mac, before.network), name
+    after = only(lab.driver.machines.get(vm.external_id).nics or ())
+    assert {name: getattr(after, name) for name in wishes} == wishes, "A change undid another."
+    if features.filters:
+        nics.update(vm.external_id, before.external_id, NicChange(filter=""))
+        assert only(lab.driver.machines.get(vm.external_id).nics or ()).filter == ""
+
+
+@promise(when=lambda can: can.nics and can.nics.models, given=lambda harness: harness.network)
+def a_model_that_there_is_not_is_refused(lab: Lab) -> None:
+    vm, nics = lab.vm(nics=(NicSpec(network=lab.harness.network),)), present(lab.driver.nics)
+    nic = only(lab.driver.machines.get(vm.external_id).nics or ())
+    with refused(InvalidRequest):
+        nics.update(vm.external_id, nic.external_id, NicChange(model="no-such-model"))
+    with refused(InvalidRequest):
+        nics.add(vm.external_id, NicSpec(network=lab.harness.network, model="no-such-model"))
+    assert only(lab.driver.machines.get(vm.external_id).nics or ()).model == nic.model

@@ -46,6 +46,10 @@ class ReserveForm(ActionForm):
         help_text="By which the network's DNS knows it; may stay empty.",
     )  # fmt: skip
 
+    @property
+    def title(self) -> str:
+        return f"Keep an address in “{self.subject.name}”"
+
     def dress(self) -> None:
         network: Network = self.subject
         used = [lease.get("address", "") for lease in (*network.leases, *network.reservations)]
@@ -139,6 +143,10 @@ class DnsForm(ActionForm):
         help_text="One line an address: the address, and its names after it.",
     )
 
+    @property
+    def title(self) -> str:
+        return f"Names in “{self.subject.name}”"
+
     def dress(self) -> None:
         lines = [" ".join([host["address"], *host["names"]]) for host in self.subject.dns_hosts]
         self.take("hosts", "\n".join(lines))
@@ -175,6 +183,10 @@ class OfferForm(ActionForm):
         widget=forms.CheckboxSelectMultiple,
         help_text="None chosen: every project that may use the provider. Machines that are plugged in stay so.",
     )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        return f"Who may use “{self.subject.name}”"
 
     def dress(self) -> None:
         projects: Any = self.fields["projects"]

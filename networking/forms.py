@@ -39,8 +39,8 @@ class RangeForm(forms.Form):
 
     cidr = text_field("Address range", "Empty: the provider takes a free one.")
     dhcp = forms.BooleanField(required=False, initial=True, label="Give out addresses (DHCP)")
-    dhcp_start = text_field("From", "")
-    dhcp_end = text_field("To", "Empty: all but the first address.")
+    dhcp_start = text_field("First address given out", "")
+    dhcp_end = text_field("Last address given out", "Both empty: all but the gateway's.")
     ipv6_cidr = text_field("IPv6 range", "A second range, such as fd00:20:30::/64.")
     domain = text_field("Domain", "Names of machines end with it, for instance lan.example.org.")
     forward_device = text_field("Let out by", "A device of the host, for instance eth0; empty: any.")
@@ -52,6 +52,12 @@ class RangeForm(forms.Form):
         required=False, min_value=68, max_value=65535, label="MTU", help_text="Empty: the usual 1500."
     )
     autostart = forms.BooleanField(required=False, initial=True, label="Start with the host")
+
+    @property
+    def opens_more(self) -> bool:
+        """Whether something stands in the fields that are folded away, or is wrong with them."""
+        names = [name for name in ("domain", "ipv6_cidr", "forward_device", "mtu") if name in self.fields]
+        return any(self[name].errors or self[name].value() for name in names)
 
     def mode_of(self, cleaned: dict[str, Any]) -> NetworkMode | None:
         raise NotImplementedError

@@ -90,6 +90,10 @@ class AssignForm(ActionForm):
         help_text="Its members then see the volume and can attach it. Nothing is touched at the provider.",
     )  # fmt: skip
 
+    @property
+    def title(self) -> str:
+        return f"Hand “{self.subject.name}” to a project"
+
     def dress(self) -> None:
         project: Any = self.fields["project"]
         project.queryset = Project.objects.filter(is_unassigned=False).exclude(pk=self.subject.project_id)

@@ -11,7 +11,7 @@ from kvweb.jobs import services as jobs
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job
 from kvweb.jobs.progress import Reporter
-from providers.base import Capabilities
+from providers.base import Capabilities, Driver
 from providers.models import Provider
 from providers.pool import forget, open_driver
 from providers.registry import plugin
@@ -29,11 +29,7 @@ def check(job: Job, reporter: Reporter) -> dict[str, Any]:
     forget(provider)
     with open_driver(provider) as driver:
         reporter.report(40, "Asking what it can do")
-        found = driver.probe().within(plugin(provider.kind).declares)
-        host = asdict(driver.host.info()) if driver.host else {}
-        if driver.flavors is not None:
-            # Kept beside the host's facts: the create page offers them where sizes are not free.
-            host["flavors"] = [asdict(flavor) for flavor in driver.flavors.list()]
+        found, host = asked(provider, driver)
     store(provider, found, host)
     jobs.start(
         "inventory.sync",
@@ -47,8 +43,20 @@ def check(job: Job, reporter: Reporter) -> dict[str, Any]:
     return {"capabilities": [name for name, value in found if value is not None]}
 
 
+def asked(provider: Provider, driver: Driver) -> tuple[Capabilities, dict[str, Any]]:
+    """What the provider can do now, and what it tells of itself."""
+    found = driver.probe().within(plugin(provider.kind).declares)
+    host = asdict(driver.host.info()) if driver.host else {}
+    if driver.flavors is not None:
+        # Kept beside the host's facts: the create page offers them where sizes are not free.
+        host["flavors"] = [asdict(flavor) for flavor in driver.flavors.list()]
+    return found, host
+
+
 def store(provider: Provider, found: Capabilities, host: dict[str, Any]) -> None:
     """Keep what a probe told."""
+    now = timezone.now()
+    facts = {**host, "details": dict(host.get("details", {}))}
     Provider.objects.filter(pk=provider.pk).update(
-        capabilities=found.to_json(), host={**host, "details": dict(host.get("details", {}))}, checked_at=timezone.now()
+        capabilities=found.to_json(), host=facts, host_at=now, checked_at=now
     )

@@ -40,9 +40,16 @@ class Provider(models.Model):
     #: When networks, pools and images were last read too.
     inventory_at = models.DateTimeField(null=True, blank=True)
     unreachable_since = models.DateTimeField(null=True, blank=True)
+    #: Since when it has answered without a break.
+    reachable_since = models.DateTimeField(null=True, blank=True)
+    #: How long its latest sync took, and how long its quickest answer, when everything was last read.
+    sync_ms = models.PositiveIntegerField(null=True, blank=True)
+    latency_ms = models.FloatField(null=True, blank=True)
     #: Whether the watcher hears events now; without them the inventory is asked for more often.
     is_watched = models.BooleanField(default=False)
     host = models.JSONField(default=dict, blank=True)
+    #: When the host's facts were last told.
+    host_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

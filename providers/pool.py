@@ -144,6 +144,7 @@ def note_failure(provider: Provider, error: ProviderError) -> None:
         health_reason=error.reason[:500],
         health_code=error.code,
         checked_at=now,
+        reachable_since=None,
         **({} if was_failed else {"unreachable_since": now}),
     )
     if not was_failed:
@@ -157,10 +158,18 @@ def note_failure(provider: Provider, error: ProviderError) -> None:
 
 def note_success(provider: Provider) -> None:
     """Write only when the health changes, so that a healthy provider costs no write per job."""
+    now = timezone.now()
     changed = (
         Provider.objects.filter(pk=provider.pk)
         .exclude(health=Health.OK)
-        .update(health=Health.OK, health_reason="", health_code="", unreachable_since=None, checked_at=timezone.now())
+        .update(
+            health=Health.OK,
+            health_reason="",
+            health_code="",
+            unreachable_since=None,
+            reachable_since=now,
+            checked_at=now,
+        )
     )
     if changed:
         publish(f"provider:{provider.uuid}", project_id=None, topic="health")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from kvweb.jobs.progress import Reporter
 from kvweb.jobs.schedule import every_tick
 from networking import inventory as networks
 from providers.base import Driver, PowerState
+from providers.jobs import asked, store
 from providers.models import Health, Provider
 from providers.pool import open_driver, tell_projects
 from storage import inventory as storage
@@ -47,21 +49,31 @@ def sync(provider: Provider, driver: Driver, *, everything: bool = True) -> dict
     has volumes among which the images are), so they are read only when `everything` is asked for.
     """
     told: dict[str, int] = {}
-    now = timezone.now()
+    now, began = timezone.now(), time.monotonic()
     if everything:
         told = sync_surroundings(provider, driver)
     asked_at = timezone.now()
     machines = driver.machines.list()
     vms.apply(provider, machines, is_complete=True, asked_at=asked_at)
     told["vms"] = len(machines)
-    times = {"seen_at": now, "inventory_at": now} if everything else {"seen_at": now}
-    Provider.objects.filter(pk=provider.pk).update(**times)
+    facts: dict[str, Any] = {"seen_at": now, "sync_ms": round((time.monotonic() - began) * 1000)}
+    if everything:
+        facts |= {"inventory_at": now, "latency_ms": latency_ms(driver)}
+    Provider.objects.filter(pk=provider.pk).update(**facts)
     return told
 
 
+def latency_ms(driver: Driver) -> float:
+    """How long the provider takes for its quickest answer; the connection stands, since it was just used."""
+    began = time.monotonic()
+    driver.ping()
+    return round((time.monotonic() - began) * 1000, 2)
+
+
 def sync_surroundings(provider: Provider, driver: Driver) -> dict[str, int]:
-    """Networks, pools and images."""
+    """What it can do and what its host is like, networks, pools and images."""
     told: dict[str, int] = {}
+    store(provider, *asked(provider, driver))
     if driver.networks is not None:
         records = driver.networks.list()
         networks.apply(provider, records)

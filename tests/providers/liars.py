@@ -13,6 +13,7 @@ from providers.base import (
     QUIET,
     Cancelled,
     Config,
+    DiskSpec,
     Driver,
     NetworkRecord,
     NetworkSpec,
@@ -20,6 +21,7 @@ from providers.base import (
     NicSpec,
     NotFound,
     NotSupported,
+    PoolRecord,
     PowerState,
     Progress,
     ProviderError,
@@ -30,10 +32,11 @@ from providers.base import (
     VmRecord,
     VmSample,
     VmSpec,
+    VolumeRecord,
 )
 from providers.fake.driver import FakeDriver
 from providers.fake.plugin import CAPABILITIES
-from providers.fake.state import Network, Vm, Volume
+from providers.fake.state import Network, Pool, Vm, Volume
 from providers.testing import present
 
 T = TypeVar("T")
@@ -242,6 +245,71 @@ def shrinks_disks(driver: FakeDriver) -> None:
     bend(driver.volumes, grow=grow)
 
 
+def gives_away_what_is_taken(driver: FakeDriver) -> None:
+    disks = present(driver.disks)
+    honest = disks.attach
+
+    def attach(external_id: str, disk: DiskSpec, progress: Progress = QUIET) -> VmRecord:
+        if disk.volume and not disk.shareable:
+            with driver.cloud.store.writing() as tx:
+                for vm in tx.all(Vm):
+                    vm.disks = [each for each in vm.disks if each.volume != disk.volume]
+                    tx.put(vm)
+        return honest(external_id, disk, progress)
+
+    bend(disks, attach=attach)
+
+
+def forgets_the_cache(driver: FakeDriver) -> None:
+    disks = present(driver.disks)
+    honest = disks.attach
+
+    def attach(external_id: str, disk: DiskSpec, progress: Progress = QUIET) -> VmRecord:
+        return honest(external_id, disk.model_copy(update={"cache": ""}), progress)
+
+    bend(disks, attach=attach)
+
+
+def copies_with_an_overlay(driver: FakeDriver) -> None:
+    volumes = present(driver.volumes)
+    honest = volumes.clone
+
+    def clone(external_id: str, name: str, *, pool: str = "", progress: Progress = QUIET) -> VolumeRecord:
+        return replace(honest(external_id, name, pool=pool, progress=progress), backing=external_id)
+
+    bend(volumes, clone=clone)
+
+
+def writes_at_the_beginning(driver: FakeDriver) -> None:
+    volumes = present(driver.volumes)
+    honest = volumes.upload
+
+    def upload(
+        external_id: str,
+        read: Callable[[int], bytes],
+        *,
+        offset: int = 0,
+        length: int,
+        progress: Progress = QUIET,
+    ) -> VolumeRecord:
+        del offset
+        return honest(external_id, read, length=length, progress=progress)
+
+    bend(volumes, upload=upload)
+
+
+def switches_pools_off_under_vms(driver: FakeDriver) -> None:
+    def update(external_id: str, *, active: bool | None = None, autostart: bool | None = None) -> PoolRecord:
+        with driver.cloud.store.writing() as tx:
+            pool = tx.get(Pool, external_id)
+            pool.is_active = pool.is_active if active is None else active
+            pool.autostart = pool.autostart if autostart is None else autostart
+            tx.put(pool)
+        return next(each for each in present(driver.pools).list() if each.external_id == external_id)
+
+    bend(driver.pools, update=update)
+
+
 def tears_volumes_out_of_vms(driver: FakeDriver) -> None:
     def delete(external_id: str) -> None:
         present(driver.volumes).get(external_id)
@@ -440,6 +508,11 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (snapshots_are_thin_air, "snapshots::a_snapshot_is_listed_with_its_time"),
     (going_back_changes_nothing, "snapshots::going_back_restores_what_was_on_the_disk"),
     (shrinks_disks, "storage::a_volume_grows_and_never_shrinks"),
+    (gives_away_what_is_taken, "disks::a_volume_of_one_vm_is_not_given_to_another"),
+    (forgets_the_cache, "disks::a_disk_keeps_the_cache_that_was_asked_for"),
+    (copies_with_an_overlay, "storage::a_copy_of_a_volume_stands_alone"),
+    (writes_at_the_beginning, "storage::bytes_of_a_volume_are_written_and_read_where_they_were_asked_for"),
+    (switches_pools_off_under_vms, "storage::a_pool_is_not_switched_off_under_a_running_vm"),
     (tears_volumes_out_of_vms, "storage::the_disk_of_a_vm_is_not_deleted_under_it"),
     (says_conflict_for_a_dead_line, "errors::a_lost_connection_is_unreachable"),
     (shows_the_vendors_words, "errors::an_unknown_error_leaves_with_its_cause"),

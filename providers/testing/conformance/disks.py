@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import DiskRecord, DiskSpec, InvalidRequest, NotFound, VmRecord, VolumeSpec
+from providers.base import Conflict, DiskRecord, DiskSpec, InvalidRequest, NotFound, VmRecord, VolumeSpec
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
@@ -103,10 +103,7 @@ def a_volume_of_two_vms_survives_the_end_of_one(lab: Lab) -> None:
     first, second, volumes = lab.vm("first"), lab.vm("second"), present(lab.driver.volumes)
     # A shared volume must be raw where the format matters: two writers would ruin any other.
     spec = VolumeSpec(
-        name=lab.name("shared"),
-        size_gib=lab.harness.min_disk_gib,
-        pool=lab.harness.pool,
-        format="raw" if "raw" in present(lab.can.volumes).formats else "",
+        name=lab.name("shared"), size_gib=lab.harness.min_disk_gib, pool=lab.harness.pool, format=raw_format(lab)
     )
     volume = volumes.create(spec)
     lab.undo(lambda: volumes.delete(volume.external_id))
@@ -130,3 +127,54 @@ def an_iso_is_inserted_and_ejected(lab: Lab) -> None:
     assert len(media(disks.set_iso(vm.external_id, None))) == len(before)
     with refused(NotFound, InvalidRequest):
         disks.set_iso(vm.external_id, "no-such-iso")
+
+
+@promise(when=lambda can: can.disks and can.disks.existing and can.volumes and can.volumes.create)
+def a_volume_of_one_vm_is_not_given_to_another(lab: Lab) -> None:
+    first, second, disks = lab.vm("first"), lab.vm("second"), present(lab.driver.disks)
+    disk_id = attached(lab, first)
+    taken = disks_of(lab.driver.machines.get(first.external_id))[disk_id].volume
+    before = disks_of(lab.driver.machines.get(second.external_id)).keys()
+    with refused(Conflict):
+        disks.attach(second.external_id, DiskSpec(volume=taken))
+    assert disks_of(lab.driver.machines.get(second.external_id)).keys() == before
+
+
+@promise(when=lambda can: can.disks and can.disks.shared and can.volumes and can.volumes.create)
+def a_shared_disk_says_so_and_is_not_deleted_by_one(lab: Lab) -> None:
+    first, second, disks = lab.vm("first"), lab.vm("second"), present(lab.driver.disks)
+    volumes = present(lab.driver.volumes)
+    volume = volumes.create(
+        VolumeSpec(
+            name=lab.name("shared"), size_gib=lab.harness.min_disk_gib, pool=lab.harness.pool, format=raw_format(lab)
+        )
+    )
+    lab.undo(lambda: volumes.delete(volume.external_id))
+    spec, places = DiskSpec(volume=volume.external_id, shareable=True), []
+    for vm in (first, second):
+        after = disks_of(disks.attach(vm.external_id, spec)).values()
+        places.append(only(each for each in after if each.volume in (volume.external_id, volume.path)))
+    assert all(place.shareable for place in places), "It is shared and does not say so."
+    with refused(Conflict):
+        disks.detach(first.external_id, places[0].external_id, delete=True)
+    assert set(volumes.get(volume.external_id).used_by) == {first.external_id, second.external_id}
+    lab.delete_vm(first.external_id)
+    lab.delete_vm(second.external_id)
+
+
+@promise(when=lambda can: can.disks and can.disks.caches)
+def a_disk_keeps_the_cache_that_was_asked_for(lab: Lab) -> None:
+    vm, disks = lab.vm(), present(lab.driver.disks)
+    for cache in sorted(present(lab.can.disks).caches):
+        before = disks_of(lab.driver.machines.get(vm.external_id))
+        after = disks_of(disks.attach(vm.external_id, lab.harness.disk_spec(cache=cache)))
+        disk_id = only(set(after) - set(before))
+        assert after[disk_id].cache == cache
+        disks.detach(vm.external_id, disk_id, delete=True)
+    with refused(InvalidRequest):
+        disks.attach(vm.external_id, lab.harness.disk_spec(cache="no-such-cache"))
+
+
+def raw_format(lab: Lab) -> str:
+    """The format of a volume that can be shared, where formats are told."""
+    return "raw" if "raw" in present(lab.can.volumes).formats else ""

@@ -17,15 +17,17 @@ FIELDS = (
     *("project", "provider", "name", "image", "size", "vcpus", "memory_mib", "disk_gib"),
     *("username", "ssh_password_login", "new_key", "new_key_name", "keep_key"),
     *("pool", "full_copy", "firmware", "autostart", "description"),
-    *("hostname", "packages", "commands", "user_data", "again", "ticket"),
+    *("hostname", "packages", "commands", "timezone", "user_data", "merge", "again", "ticket"),
 )
 #: Formset name → prefix in the POST, fields of a row.
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "nics": ("nic", ("network", "address", "gateway")),
+    "nics": ("nic", ("network", "address", "gateway", "address6", "gateway6", "dns")),
     "disks": ("disk", ("size_gib", "pool")),
+    "guest_files": ("file", ("path", "content", "permissions", "owner")),
+    "guest_users": ("user", ("name", "keys", "sudo")),
 }
 #: People write tokens and passwords into these: kept sealed, and opened for the one who typed them only.
-PRIVATE = ("commands", "user_data")
+PRIVATE = ("commands", "user_data", "guest_files")
 #: Belong to one page, not to what was wanted.
 PASSING = ("again", "ticket", "new_key", "new_key_name", "keep_key")
 
@@ -33,7 +35,7 @@ PASSING = ("again", "ticket", "new_key", "new_key_name", "keep_key")
 def typed(data: Mapping[str, Any]) -> dict[str, Any]:
     """A POST as the values that an unbound form shows again; unchecked boxes are False, the password is left out."""
     values: dict[str, Any] = {name: data.get(name, "") for name in FIELDS if name in data}
-    for box in ("ssh_password_login", "keep_key", "full_copy", "autostart"):
+    for box in ("ssh_password_login", "keep_key", "full_copy", "autostart", "merge"):
         values[box] = bool(data.get(box))
     getlist = getattr(data, "getlist", None)
     values["keys"] = getlist("keys") if getlist else list(data.get("keys", []))

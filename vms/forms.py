@@ -16,6 +16,7 @@ from kvweb.accounts import services as accounts
 from kvweb.accounts import sshkeys
 from kvweb.accounts.models import Project, User
 from kvweb.jobs.models import Job
+from providers.base import GuestFile, GuestUser
 from providers.guest.passwords import hash_password
 from providers.models import Provider
 from storage.models import Image, Pool
@@ -98,9 +99,20 @@ class CreateForm(forms.Form):
     user_data = _text(
         6,
         label="User data",
-        help_text="For experts: replaces user, password, keys, packages and commands. Begins with “#cloud-config” or "
-        "“#!/bin/sh”.",
+        help_text="For experts: stands in the place of user, password, keys, packages, files and commands. Begins with "
+        "“#cloud-config” or “#!/bin/sh”, or is a message of several parts.",
         attrs={"placeholder": "#cloud-config"},
+    )
+    merge = forms.BooleanField(
+        required=False,
+        label="Use it beside the rest",
+        help_text="What is said above holds too; where both say something, the user data wins.",
+    )
+    timezone = forms.CharField(
+        required=False,
+        max_length=60,
+        label="Time zone",
+        widget=forms.TextInput(attrs={"placeholder": "Europe/London", "spellcheck": "false"}),
     )
     #: Job of an earlier creation whose row is to be used again.
     again = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -132,6 +144,8 @@ class CreateForm(forms.Form):
         self.options = CreateOptions(self, self.offer.provider, user)
         self.nics = self._formset("nics", initial["nics"])
         self.disks = self._formset("disks", initial["disks"])
+        self.guest_files = self._formset("guest_files", initial["guest_files"])
+        self.guest_users = self._formset("guest_users", initial["guest_users"])
         self._dress()
 
     def _formset(self, name: str, initial: list[dict[str, Any]]) -> Any:
@@ -171,6 +185,8 @@ class CreateForm(forms.Form):
             "keep_key": True,
             "nics": [{"network": str(network.uuid)}] if network else [],
             "disks": [],
+            "guest_files": [],
+            "guest_users": [],
             "ticket": uuid.uuid4().hex,
         }
 
@@ -220,12 +236,16 @@ class CreateForm(forms.Form):
     def has_advanced_errors(self) -> bool:
         return self.is_bound and (
             self.options.has_errors
-            or bool(ADVANCED & set(self.errors)) or any(self.disks.errors) or bool(self.disks.non_form_errors())
+            or bool(ADVANCED & set(self.errors))
+            or any(any(one.errors) for one in self._first_boot_rows)
+            or any(self.disks.errors)
+            or bool(self.disks.non_form_errors())
         )
 
     @property
     def has_advanced_values(self) -> bool:
-        return bool(self.disks.forms) or self.options.has_values or any(self[name].value() for name in ADVANCED)
+        rows = any(one.forms for one in (self.disks, *self._first_boot_rows))
+        return rows or self.options.has_values or any(self[name].value() for name in ADVANCED)
 
     @property
     def option_groups(self) -> list[Group]:
@@ -239,7 +259,9 @@ class CreateForm(forms.Form):
             for name in self.fields
             for error in self.errors.get(name, [])
         ]
-        for word, forms_ in (("Network card", self.nics), ("Disk", self.disks)):
+        rows = [("Network card", self.nics), ("Disk", self.disks)]
+        rows += zip(("File", "User"), self._first_boot_rows, strict=False)
+        for word, forms_ in rows:
             for index, one in enumerate(forms_.forms):
                 found += [
                     (f"{word} {index + 1}", str(error), one[name].id_for_label)
@@ -254,7 +276,14 @@ class CreateForm(forms.Form):
 
     def is_valid(self) -> bool:
         # All three are asked, so that one answer shows everything that is wrong.
-        return all([super().is_valid(), self.nics.is_valid(), self.disks.is_valid()])
+        rows = [one.is_valid() for one in (self.nics, self.disks, *self._first_boot_rows)]
+        return all([super().is_valid(), *rows])
+
+    @property
+    def _first_boot_rows(self) -> tuple[Any, ...]:
+        """Files and users of the guest; none for a machine that is set up by its installer."""
+        image = self.chosen_image
+        return () if image is None or image.is_iso else (self.guest_files, self.guest_users)
 
     def clean_project(self) -> Project | None:
         if self.offer.project is None:
@@ -315,6 +344,9 @@ class CreateForm(forms.Form):
 
     def clean_commands(self) -> tuple[str, ...]:
         return self._clean_by("commands", validators.commands)
+
+    def clean_timezone(self) -> str:
+        return self._clean_by("timezone", validators.timezone)
 
     def clean_user_data(self) -> str:
         return self._clean_by("user_data", validators.user_data)
@@ -470,13 +502,28 @@ class CreateForm(forms.Form):
             hostname=typed["hostname"],
             packages=typed["packages"],
             commands=typed["commands"],
+            files=self._guest_files(),
+            users=self._guest_users(),
+            timezone=typed["timezone"],
             user_data=typed["user_data"],
+            merge=typed["merge"],
             description=typed["description"],
             firmware=typed["firmware"],
             autostart=typed["autostart"],
             options=typed["options"],
             start=start,
         )
+
+    def _guest_files(self) -> tuple[GuestFile, ...]:
+        if not self._first_boot_rows:
+            return ()
+        return tuple(GuestFile(**row) for row in self.guest_files.cleaned_data)
+
+    def _guest_users(self) -> tuple[GuestUser, ...]:
+        if not self._first_boot_rows:
+            return ()
+        rows = self.guest_users.cleaned_data
+        return tuple(GuestUser(name=row["name"], ssh_keys=row["keys"], sudo=row["sudo"]) for row in rows)
 
     def _key_lines(self) -> tuple[str, ...]:
         chosen = [key.public_key for key in self._saved_keys if str(key.pk) in self.cleaned_data["keys"]]
@@ -504,7 +551,7 @@ class CreateForm(forms.Form):
 #: Fields that belong to one choice only: an own size, an image that is set up at its first boot.
 OWN_SIZE = frozenset({"vcpus", "memory_mib"})
 FIRST_BOOT = frozenset(
-    {"username", "password", "ssh_password_login", "keys", "new_key", "hostname", "packages", "commands", "user_data"}
+    "username password ssh_password_login keys new_key hostname packages commands timezone user_data merge".split()  # noqa: SIM905
 )
 EMPTY_VALUES: dict[str, Any] = {
     "image": None,
@@ -512,6 +559,7 @@ EMPTY_VALUES: dict[str, Any] = {
     "vcpus": None,
     "memory_mib": None,
     "ssh_password_login": False,
+    "merge": False,
     "keys": (),
     "new_key": None,
     "packages": (),
@@ -519,5 +567,5 @@ EMPTY_VALUES: dict[str, Any] = {
 }
 #: Fields of the folded section; it opens by itself when one of them has a value or an error.
 ADVANCED = frozenset(
-    "pool full_copy firmware autostart description hostname packages commands user_data".split()  # noqa: SIM905
+    "pool full_copy firmware autostart description hostname packages commands timezone user_data merge".split()  # noqa: SIM905
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_interface, ip_network
 from typing import Any
 
-from providers.base import CloudInit, DiskSpec, GuestUser, NicSpec, VmSpec
+from providers.base import CloudInit, DiskSpec, GuestFile, GuestUser, NicSpec, VmSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,10 @@ class NicWish:
     address: str = ""
     """Fixed address with prefix; empty: DHCP."""
     gateway: str = ""
+    address6: str = ""
+    gateway6: str = ""
+    dns: tuple[str, ...] = ()
+    """Empty: the gateway."""
     cidr: str = ""
     """Range of the network, from which a gateway is assumed when a fixed address comes without one."""
     has_router: bool = False
@@ -54,7 +58,12 @@ class Wish:
     hostname: str = ""
     packages: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    files: tuple[GuestFile, ...] = field(default=(), repr=False)
+    users: tuple[GuestUser, ...] = ()
+    """Beside the one who signs in with the person's own keys."""
+    timezone: str = ""
     user_data: str = field(default="", repr=False)
+    merge: bool = False
     description: str = ""
     firmware: str = ""
     autostart: bool = False
@@ -94,10 +103,17 @@ def _disks(wish: Wish) -> tuple[DiskSpec, ...]:
 
 
 def _nic(nic: NicWish) -> NicSpec:
-    if not nic.address:
+    if not nic.address and not nic.address6:
         return NicSpec(network=nic.network)
-    gateway = nic.gateway or _usual_gateway(nic)
-    return NicSpec(network=nic.network, address=nic.address, gateway=gateway, dns=(gateway,) if gateway else ())
+    gateway = nic.gateway or (_usual_gateway(nic) if nic.address else "")
+    return NicSpec(
+        network=nic.network,
+        address=nic.address,
+        gateway=gateway,
+        address6=nic.address6,
+        gateway6=nic.gateway6,
+        dns=nic.dns or ((gateway,) if gateway else ()),
+    )
 
 
 def _usual_gateway(nic: NicWish) -> str:
@@ -113,13 +129,21 @@ def _usual_gateway(nic: NicWish) -> str:
 
 def _cloud_init(wish: Wish) -> CloudInit:
     base = CloudInit(hostname=wish.hostname, user_data=wish.user_data)
-    if wish.user_data:
-        # The expert's text stands alone: mixing ours in would give a guest that neither side described.
+    if wish.user_data and not wish.merge:
+        # The expert's text stands alone: mixing ours in unasked would give a guest that neither side described.
         return base
-    common = {"packages": wish.packages, "commands": wish.commands, "ssh_password_login": wish.ssh_password_login}
+    common: dict[str, Any] = {
+        "packages": wish.packages,
+        "commands": wish.commands,
+        "files": wish.files,
+        "timezone": wish.timezone,
+        "users": wish.users,
+        "merge": bool(wish.user_data and wish.merge),
+        "ssh_password_login": wish.ssh_password_login,
+    }
     if wish.username and wish.username != wish.default_user:
         user = GuestUser(name=wish.username, password_hash=wish.password_hash, ssh_keys=wish.ssh_keys)
-        return base.model_copy(update={**common, "users": (user,)})
+        return base.model_copy(update={**common, "users": (user, *wish.users)})
     return base.model_copy(
         update={**common, "ssh_keys": wish.ssh_keys, "default_user_password_hash": wish.password_hash}
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from zoneinfo import available_timezones
 
-import yaml
 from django.core.exceptions import ValidationError
+
+from providers.base import InvalidRequest
+from providers.guest import userdata
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NAME_RULE = "letters a–z, digits, “-”, “.” and “_”, beginning with a letter or digit, at most 63 in all"
@@ -18,18 +21,6 @@ USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:=~_-]{0,99}")
 PASSWORD_LEAST = 8
 PASSWORD_MOST_BYTES = 256
-#: What the clouds take at least; more belongs into a file that the machine fetches.
-USER_DATA_MOST_BYTES = 16_384
-#: The first words by which cloud-init knows what it is given.
-HEADERS = (
-    "#cloud-config",
-    "#!",
-    "#include",
-    "#cloud-boothook",
-    "#part-handler",
-    "## template: jinja",
-    "Content-Type: multipart/",
-)
 
 
 def name(text: str) -> str:
@@ -88,39 +79,45 @@ def commands(text: str) -> tuple[str, ...]:
 
 
 def user_data(text: str) -> str:
-    """The expert's user data, with the line ends of the guest; YAML is read once to see that it can be."""
-    text = text.replace("\r\n", "\n")
-    if not text.strip():
-        return ""
-    text = text.lstrip("\n")
-    if not text.startswith(HEADERS):
-        raise ValidationError(
-            "User data must begin with a line that says what it is: “#cloud-config” for YAML, "
-            "“#!/bin/sh” for a script.",
-            code="header",
-        )
-    if len(text.encode()) > USER_DATA_MOST_BYTES:
-        raise ValidationError(
-            f"User data can have {USER_DATA_MOST_BYTES // 1024} KiB; this is {len(text.encode()) // 1024 + 1} KiB.",
-            code="too_long",
-        )
-    if text.startswith("#cloud-config"):
-        _check_yaml(text)
-    return text if text.endswith("\n") else text + "\n"
-
-
-def _check_yaml(text: str) -> None:
+    """The expert's user data, with the line ends of the guest; what cloud-init could not read is refused."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as exc:
-        line = f" in line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
-        raise ValidationError(f"This YAML cannot be read{line}: {exc.problem}.", code="yaml") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ValidationError("This YAML cannot be read.", code="yaml") from None
-    if document is not None and not isinstance(document, dict):
-        raise ValidationError(
-            "After “#cloud-config” come keys with values, like “packages: [htop]”.", code="yaml_shape"
-        )
+        return userdata.checked(text)
+    except InvalidRequest as exc:
+        raise ValidationError(exc.reason, code="user_data") from None
+
+
+def guest_path(text: str) -> str:
+    if not text.startswith("/") or "\0" in text or text.endswith("/") or "/../" in f"{text}/":
+        raise ValidationError("The place of a file begins with “/”, like /etc/motd.", code="path")
+    return text
+
+
+def permissions(text: str) -> str:
+    text = text or "0644"
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValidationError("Permissions are three digits from 0 to 7, like 644.", code="permissions")
+    return text.rjust(4, "0")
+
+
+def owner(text: str) -> str:
+    text = text or "root:root"
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}(:[a-z_][a-z0-9_-]{0,31})?", text):
+        raise ValidationError("An owner is a user and a group, like www-data:www-data.", code="owner")
+    return text
+
+
+def timezone(text: str) -> str:
+    if text and text not in available_timezones():
+        raise ValidationError("There is no such time zone; one is like Europe/London.", code="timezone")
+    return text
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Addresses of name servers between spaces or commas."""
+    found = tuple(text.replace(",", " ").split())
+    for one in found:
+        gateway(one)
+    return found
 
 
 def fixed_address(text: str, cidrs: Sequence[str]) -> tuple[str, str]:
@@ -151,6 +148,17 @@ def fixed_address(text: str, cidrs: Sequence[str]) -> tuple[str, str]:
     if address.is_multicast or address.is_loopback or address.is_unspecified:
         raise ValidationError("This address cannot be given to a machine.", code="address")
     return (f"{address}/{home.prefixlen}" if home else text), str(home or "")
+
+
+def fixed_address6(text: str) -> str:
+    """An IPv6 address with its prefix."""
+    text = text.strip()
+    if not text:
+        return ""
+    address, _ = fixed_address(text, ())
+    if ":" not in address:
+        raise ValidationError("This is no IPv6 address; one is like 2001:db8::7/64.", code="address")
+    return address
 
 
 def _reserved(first: IPv4Address | IPv6Address, last: IPv4Address | IPv6Address) -> set[IPv4Address | IPv6Address]:

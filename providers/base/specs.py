@@ -57,6 +57,9 @@ class NicSpec(Spec):
     address: str = ""
     """Fixed address with prefix ("192.0.2.7/24"); empty: DHCP."""
     gateway: str = ""
+    address6: str = ""
+    """Fixed IPv6 address with prefix, beside an IPv4 one or DHCP."""
+    gateway6: str = ""
     dns: tuple[str, ...] = ()
     filter: str = ""
     """Name of a traffic filter ("clean-traffic"); empty: none."""
@@ -109,8 +112,13 @@ class CloudInit(Spec):
     packages: tuple[str, ...] = ()
     files: tuple[GuestFile, ...] = ()
     commands: tuple[str, ...] = ()
+    timezone: str = ""
+    """Of the guest's clock ("Europe/Berlin")."""
+    locale: str = ""
     user_data: str = ""
     """The expert's own user data; wins over everything else in this object except host name and network."""
+    merge: bool = False
+    """The expert's user data comes beside the rest, as a further part, instead of in its place."""
 
     @property
     def is_empty(self) -> bool:

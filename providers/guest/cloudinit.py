@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from providers.base import CloudInit, GuestUser, NicSpec
+from providers.guest.userdata import merged
 
 HEADER = "#cloud-config\n"
 
@@ -39,9 +40,14 @@ def render(wish: CloudInit, *, name: str, instance_id: str, nics: Sequence[NicSp
 
 
 def user_data(wish: CloudInit, *, name: str) -> str:
-    """The user data; an expert's own passes byte for byte."""
-    if wish.user_data:
+    """The user data; an expert's own passes byte for byte, or as a further part of a message."""
+    if wish.user_data and not wish.merge:
         return wish.user_data
+    ours = HEADER + _yaml(_document(wish, name))
+    return merged(ours, wish.user_data) if wish.user_data else ours
+
+
+def _document(wish: CloudInit, name: str) -> dict[str, Any]:
     document: dict[str, Any] = {"hostname": host_name(wish, name)}
     if wish.domain:
         document["fqdn"] = f"{document['hostname']}.{wish.domain}"
@@ -76,7 +82,11 @@ def user_data(wish: CloudInit, *, name: str) -> str:
         ]
     if wish.commands:
         document["runcmd"] = list(wish.commands)
-    return HEADER + _yaml(document)
+    if wish.timezone:
+        document["timezone"] = wish.timezone
+    if wish.locale:
+        document["locale"] = wish.locale
+    return document
 
 
 def meta_data(wish: CloudInit, *, name: str, instance_id: str) -> str:
@@ -86,24 +96,25 @@ def meta_data(wish: CloudInit, *, name: str, instance_id: str) -> str:
 
 def network_config(nics: Sequence[NicSpec]) -> str:
     """Network config version 2 when any card has a fixed address; empty when the image's own DHCP will do."""
-    if not any(nic.address for nic in nics):
+    if not any(nic.address or nic.address6 for nic in nics):
         return ""
-    cards: dict[str, Any] = {}
-    for index, nic in enumerate(nics):
-        card: dict[str, Any] = {"match": {"macaddress": nic.mac.lower()}}
-        if not nic.address:
-            card["dhcp4"] = True
-            # A second card's router must not keep the first from going online.
-            card["optional"] = True
-        else:
-            card["dhcp4"] = False
-            card["addresses"] = [nic.address]
-            if nic.gateway:
-                card["routes"] = [{"to": "::/0" if ":" in nic.gateway else "0.0.0.0/0", "via": nic.gateway}]
-            if nic.dns:
-                card["nameservers"] = {"addresses": list(nic.dns)}
-        cards[f"nic{index}"] = card
-    return _yaml({"version": 2, "ethernets": cards})
+    return _yaml({"version": 2, "ethernets": {f"nic{index}": _card(nic) for index, nic in enumerate(nics)}})
+
+
+def _card(nic: NicSpec) -> dict[str, Any]:
+    card: dict[str, Any] = {"match": {"macaddress": nic.mac.lower()}, "dhcp4": not nic.address}
+    addresses = [address for address in (nic.address, nic.address6) if address]
+    if not addresses:
+        # A second card's router must not keep the first from going online.
+        card["optional"] = True
+        return card
+    card["addresses"] = addresses
+    gateways = [gateway for gateway in (nic.gateway, nic.gateway6) if gateway]
+    if gateways:
+        card["routes"] = [{"to": "::/0" if ":" in gateway else "0.0.0.0/0", "via": gateway} for gateway in gateways]
+    if nic.dns:
+        card["nameservers"] = {"addresses": list(nic.dns)}
+    return card
 
 
 def host_name(wish: CloudInit, name: str) -> str:

@@ -173,7 +173,7 @@ def is_seed(volume_name: str) -> bool:
 
 def wants_seed(spec: VmSpec) -> bool:
     """Whether the guest is to be told anything: cloud-init was asked for, or a fixed address."""
-    return spec.cloud_init is not None or any(nic.address for nic in spec.nics)
+    return spec.cloud_init is not None or any(nic.address or nic.address6 for nic in spec.nics)
 
 
 def mac_of(uuid: UUID, index: int) -> str:

@@ -216,10 +216,10 @@ def check_nic(nic: NicSpec, at: str = "") -> None:
     if nic.model not in {"", *NIC_MODELS}:
         raise InvalidRequest(f"There is no card model “{nic.model}”.", field=f"{at}model")
     try:
-        if nic.address:
-            ipaddress.ip_interface(nic.address)
-        if nic.gateway:
-            ipaddress.ip_address(nic.gateway)
+        for address in filter(None, (nic.address, nic.address6)):
+            ipaddress.ip_interface(address)
+        for gateway in filter(None, (nic.gateway, nic.gateway6)):
+            ipaddress.ip_address(gateway)
         for server in nic.dns:
             ipaddress.ip_address(server)
     except ValueError as exc:

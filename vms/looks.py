@@ -164,6 +164,29 @@ def why_no_console(vm: VirtualMachine, user: Person) -> str:
     return ""
 
 
+#: Jobs that take long enough for somebody to think better of it.
+LONG_JOBS = frozenset(
+    {
+        "vm.create",
+        "vm.clone",
+        "vm.export",
+        "vm.migrate",
+        "vm.attach_disk",
+        "vm.take_snapshot",
+        "vm.revert_to_snapshot",
+        "vm.delete_snapshot",
+    }
+)
+
+
+def may_cancel(vm: VirtualMachine, user: Person) -> bool:
+    """Whether the notice of what is being done has a button to stop it."""
+    job = vm.active_job
+    if job is None or job.kind not in LONG_JOBS or job.cancel_requested:
+        return False
+    return job.user_id == user.pk or allowed(user, "job.cancel", vm)
+
+
 def main_address(vm: VirtualMachine) -> tuple[str, int]:
     """The address to show, an IPv4 one where there is one, and how many more there are."""
     found = vm.address_list

@@ -24,6 +24,8 @@ class ActiveJob(Protocol):
     percent: int
     message: str
     params: dict[str, Any]
+    user_id: int | None
+    cancel_requested: bool
 
 
 class Flavor(models.Model):

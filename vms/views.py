@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from kvweb.accounts.access import allowed, allowed_somewhere, roles_of, within
 from kvweb.accounts.actions import ActionForm, ActionRefused
 from kvweb.accounts.models import User
+from kvweb.accounts.services import UNASSIGNED_NAME
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from kvweb.ui.htmx import is_htmx, target, toast, trigger
@@ -96,6 +97,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
             action for action in ACTIONS.values() if action.in_bulk and allowed_somewhere(user, action.verb)
         ],
         "matching": _matching(page.filters),
+        "found": _found_words(user, page),
         "most_at_once": MOST_AT_ONCE,
         "create_address": _create_address(),
         "may_create": allowed_somewhere(user, "vm.create"),
@@ -105,6 +107,17 @@ def vm_list(request: HttpRequest) -> HttpResponse:
     response = render(request, template, context)
     response.headers["Vary"] = "HX-Request, HX-Target"
     return response
+
+
+def _found_words(user: User, page: listing.Page) -> dict[str, Any] | None:
+    """What an administrator is told of machines that were found and belong to nobody; the page's counts know them."""
+    if not allowed(user, "vm.assign"):
+        return None
+    count = page.projects.get(UNASSIGNED_NAME, 0)
+    is_shown = page.filters.project == UNASSIGNED_NAME
+    if not count or (page.is_filtered and not is_shown):
+        return None
+    return {"words": number_words(count, "machine"), "count": count, "is_shown": is_shown, "project": UNASSIGNED_NAME}
 
 
 def _matching(filters: Filters) -> str:
@@ -477,6 +490,7 @@ def _header_context(request: HttpRequest, vm: VirtualMachine) -> dict[str, Any]:
         "menu_buttons": behind,
         "consoles": looks.console_links(vm, user) if vm.is_running or vm.is_paused else [],
         "again_address": again,
+        "may_cancel": looks.may_cancel(vm, user),
         "may_change": allowed(user, "vm.change", vm),
         "may_delete": allowed(user, "vm.delete", vm),
     }

@@ -200,3 +200,32 @@ def test_disks_can_be_kept(machine: MakeMachine, press: Press, alice: User, stoc
     with driver_for(stocked) as driver:
         assert driver.volumes is not None
         assert volume in {one.external_id for one in driver.volumes.list()}
+
+
+def test_administrators_are_told_of_found_machines_and_how_to_hand_them_out(
+    machine: MakeMachine, root: User, alice: User, client_of: ClientOf
+) -> None:
+    machine("web-1")
+    found = machine("web-2")
+    VirtualMachine.objects.filter(pk=found.pk).update(project=unassigned_project())
+    page = client_of(root).get("/vms/").content.decode()
+    assert "1 machine was found" in page
+    assert "project=Unassigned" in page
+    assert "Hand to a project" in client_of(root).get("/vms/?project=Unassigned").content.decode()
+    assert "was found" not in client_of(alice).get("/vms/").content.decode()
+
+
+def test_long_work_can_be_stopped_from_the_machines_page(
+    machine: MakeMachine, alice: User, bob: User, client_of: ClientOf
+) -> None:
+    vm = machine()
+    client = client_of(alice)
+    client.post(f"/vms/{vm.uuid}/do/export", {"name": "golden"})
+    job = Job.objects.get(kind="vm.export")
+    assert f"/jobs/{job.uuid}/cancel" in client.get(f"/vms/{vm.uuid}/header").content.decode()
+    assert f"/jobs/{job.uuid}/cancel" not in client_of(bob).get(f"/vms/{vm.uuid}/header").content.decode()
+    client.post(f"/jobs/{job.uuid}/cancel", headers={"HX-Request": "true"})
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    vm.refresh_from_db()
+    assert vm.problem == ""

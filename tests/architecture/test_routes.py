@@ -74,6 +74,15 @@ GET  /vms/{vm}/ask/delete              in      404     200     200     200     2
 HTMX /vms/{vm}/do/start                401     404     403     200+    200+    200+    200+
 POST /vms/{vm}/do/start                in      404     302     302+    302+    302+    302+
 HTMX /vms/{vm}/do/delete               401     404     403     403     200+    200+    200+
+GET  /vms/{vm}/ask/attach-disk         in      404     200     200     200     200     200
+HTMX /vms/{vm}/do/attach-disk          401     404     403     403     204+    204+    204+
+HTMX /vms/{vm}/do/add-nic              401     404     403     403     422     422     422
+GET  /vms/{vm}/ask/take-snapshot       in      404     200     200     200     200     200
+HTMX /vms/{vm}/do/take-snapshot        401     404     403     204+    204+    204+    204+
+HTMX /vms/{vm}/do/rename               401     404     403     403     204+    204+    204+
+HTMX /vms/{vm}/do/clone                401     404     403     403     204+    204+    204+
+HTMX /vms/{vm}/do/export               401     404     403     403     204+    204+    204+
+HTMX /vms/{vm}/do/migrate              401     404     403     403     422     422     422
 HTMX /vms/{vm}/description             401     404     422     422     200+    200+    200+
 HTMX /vms/{vm}/dismiss-problem         401     404     403     200+    200+    200+    200+
 POST /vms/{vm}/do/assign               in      404     302     302     302     302     302+
@@ -177,6 +186,12 @@ SENT: dict[str, dict[str, str]] = {
     "/vms/{vm}/description": {"description": "Keeps the ledger."},
     "/vms/{vm}/do/assign": {"project": "{other_project}"},
     "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
+    "/vms/{vm}/do/attach-disk": {"size_gib": "4"},
+    "/vms/{vm}/do/add-nic": {"network": "{network}"},
+    "/vms/{vm}/do/take-snapshot": {"name": "before"},
+    "/vms/{vm}/do/rename": {"name": "kvweb-test-renamed"},
+    "/vms/{vm}/do/clone": {"name": "kvweb-test-copy"},
+    "/vms/{vm}/do/export": {"name": "kvweb-test-image"},
     "/providers/{provider}/edit": {"name": "Renamed"},
     "/pools/create": {"provider": "{backyard}", "name": "new", "type": "dir", "dir-path": "/srv/new"},
     "/images/add/catalogue": {"entry": "debian-13", "place": "{pool}", "project": "{project}"},

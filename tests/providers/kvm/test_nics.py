@@ -30,6 +30,7 @@ from providers.base import (
     VmSpec,
 )
 from providers.guest.passwords import hash_password
+from providers.kbase import Kbase
 from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeNetwork, MakeVm
 from tests.providers.kvm.test_guest import GUEST, PASSWORD, Terminal, until
@@ -288,6 +289,11 @@ def test_a_running_guest_sees_what_is_done_to_its_cards(
         until(lambda: shell.says(changes) != before)
         shell.says("doas kill -USR2 $(cat /run/nic.eth1/pid); sleep 1; doas kill -USR1 $(cat /run/nic.eth1/pid)")
         until(tells("ip -4 addr show dev eth1", f"inet {other_base}."), 120)
+
+        # What it has by now is kept for it when that is wanted.
+        assert Kbase(backend.driver).update_reserveip(guest.name) == {"result": "success"}
+        assert hosts(second)[OTHER_MAC].startswith(f"{other_base}.")
+        assert hosts(first)[MAC].startswith(f"{base}.")
 
         # A pulled cable is out in the guest, too.
         assert not nic(nics.update(guest.external_id, OTHER_MAC, NicChange(is_linked=False)), OTHER_MAC).is_linked

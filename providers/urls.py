@@ -1,6 +1,6 @@
 from django.urls import path
 
-from providers import views
+from providers import host_views, views
 
 app_name = "providers"
 
@@ -11,6 +11,9 @@ urlpatterns = [
     path("<uuid:uuid>/", views.detail, name="detail"),
     path("<uuid:uuid>/body", views.body, name="body"),
     path("<uuid:uuid>/card", views.card, name="card"),
+    path("<uuid:uuid>/host", host_views.host, name="host"),
+    path("<uuid:uuid>/host/facts", host_views.host_facts, name="host_facts"),
+    path("<uuid:uuid>/host/data", host_views.host_data, name="host_data"),
     path("<uuid:uuid>/edit", views.edit, name="edit"),
     path("<uuid:uuid>/ask/<slug:action>", views.ask, name="ask"),
     path("<uuid:uuid>/do/<slug:action>", views.do, name="do"),

@@ -156,6 +156,9 @@ POST /providers/add/fake               in      404     404     404     404     4
 GET  /providers/{provider}/            in      404     404     404     404     404     200
 GET  /providers/{provider}/body        in      404     404     404     404     404     200
 GET  /providers/{provider}/card        in      404     404     404     404     404     200
+GET  /providers/{provider}/host        in      404     404     404     404     404     200
+GET  /providers/{provider}/host/facts  in      404     404     404     404     404     200
+GET  /providers/{provider}/host/data   in      404     404     404     404     404     200
 GET  /providers/{provider}/edit        in      404     404     404     404     404     200
 POST /providers/{provider}/edit        in      404     404     404     404     404     302+
 GET  /providers/{provider}/ask/remove  in      404     404     404     404     404     200
@@ -183,15 +186,15 @@ SENT: dict[str, dict[str, str]] = {
     "/vms/create": {"name": "kvweb-test-new", "image": "{image}", "project": "{project}"},
     "/vms/bulk": {"action": "start", "vm": "{vm}"},
     "/vms/{vm}/do/delete": {"typed": "web"},
-    "/vms/{vm}/description": {"description": "Keeps the ledger."},
-    "/vms/{vm}/do/assign": {"project": "{other_project}"},
-    "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
     "/vms/{vm}/do/attach-disk": {"size_gib": "4"},
     "/vms/{vm}/do/add-nic": {"network": "{network}"},
     "/vms/{vm}/do/take-snapshot": {"name": "before"},
     "/vms/{vm}/do/rename": {"name": "kvweb-test-renamed"},
     "/vms/{vm}/do/clone": {"name": "kvweb-test-copy"},
     "/vms/{vm}/do/export": {"name": "kvweb-test-image"},
+    "/vms/{vm}/description": {"description": "Keeps the ledger."},
+    "/vms/{vm}/do/assign": {"project": "{other_project}"},
+    "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
     "/providers/{provider}/edit": {"name": "Renamed"},
     "/pools/create": {"provider": "{backyard}", "name": "new", "type": "dir", "dir-path": "/srv/new"},
     "/images/add/catalogue": {"entry": "debian-13", "place": "{pool}", "project": "{project}"},

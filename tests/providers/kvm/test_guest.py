@@ -14,6 +14,7 @@ import pytest
 
 from providers.base import (
     CloudInit,
+    Conflict,
     ConsoleKind,
     DiskSpec,
     GuestFile,
@@ -81,8 +82,13 @@ def guest(backend: Backend) -> Iterator[VmRecord]:
                 users=(GuestUser(name="ada", password_hash=hash_password(PASSWORD, rounds=5000)),),
                 files=(GuestFile(path="/etc/told", content="ü & <b> 'x' \"y\"\n"),),
             ),
+            start=False,
         )
     )
+    # A second, empty drive: one medium comes and goes before anybody could read it.
+    backend.driver.disks.set_iso(vm.external_id, backend.iso)
+    backend.driver.disks.set_iso(vm.external_id, None)
+    backend.driver.power.start(vm.external_id)
     yield vm
     backend.driver.machines.delete(vm.external_id)
     backend.driver.images.delete(image.external_id)
@@ -161,6 +167,54 @@ def test_what_it_uses_is_measured(backend: Backend, guest: VmRecord, terminal: T
     drives = range(int(stats["block.count"]))
     reads = sum(int(stats.get(f"block.{number}.rd.bytes", 0)) for number in drives)
     assert after.disk_read_bytes <= reads <= (later.disk_read_bytes or 0)
+
+
+def test_disks_come_grow_and_go_in_it(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    disks, key = backend.driver.disks, guest.external_id
+    added = disks.attach(key, DiskSpec(size_gib=1, format="raw", name=f"{backend.name}-plugged.raw")).disks or ()
+    volume = Path(next(each.volume for each in added if each.external_id == "vdb"))
+    terminal.type("until grep ' vdb$' /proc/partitions; do sleep 1; done; echo writ''ten | doas dd of=/dev/vdb; sync")
+    terminal.wait_for("1048576 vdb")
+    terminal.wait_for("records out")
+    disks.grow(key, "vdb", 2)
+    terminal.type("until grep '2097152 vdb$' /proc/partitions; do sleep 1; done; echo lar''ger")
+    terminal.wait_for("larger")
+    disks.detach(key, "vdb")
+    terminal.type("while grep -q ' vdb$' /proc/partitions; do sleep 1; done; echo go''ne")
+    terminal.wait_for("gone")
+    assert volume.read_bytes()[:8] == b"written\n"
+    backend.driver.volumes.delete(str(volume))
+    added = disks.attach(key, DiskSpec(size_gib=1, bus="scsi")).disks or ()
+    terminal.type("until grep '1048576 sda$' /proc/partitions; do sleep 1; done; echo sc''si")
+    terminal.wait_for("scsi")
+    disks.detach(key, next(each.external_id for each in added if each.bus == "scsi"), delete=True)
+    terminal.type("while grep -q ' sda$' /proc/partitions; do sleep 1; done; echo le''ft")
+    terminal.wait_for("left")
+
+
+def test_a_medium_is_read_in_it_held_and_ejected(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    disks, key = backend.driver.disks, guest.external_id
+    disks.set_iso(key, backend.iso)
+    terminal.type("until doas mount -o ro /dev/sr1 /mnt; do sleep 1; done; cat /mnt/user-data; echo re''ad")
+    terminal.wait_for("nothing to install")
+    terminal.wait_for("read")
+    # Its door is locked while it is mounted.
+    with pytest.raises(Conflict, match="holds"):
+        disks.set_iso(key, None)
+    assert backend.iso in [each.volume for each in backend.driver.machines.get(key).disks or ()]
+    terminal.type("cat /mnt/user-data; doas umount /mnt; echo fr''ee")
+    terminal.wait_for("nothing to install")
+    terminal.wait_for("free")
+    disks.set_iso(key, None)
+    terminal.type("doas mount -o ro /dev/sr1 /mnt || echo emp''ty")
+    terminal.wait_for("empty")
+    disks.set_iso(key, backend.iso)
+    terminal.type("until doas mount -o ro /dev/sr1 /mnt; do sleep 1; done; echo ba''ck")
+    terminal.wait_for("back")
+    disks.set_iso(key, None, force=True)
+    assert backend.iso not in [each.volume for each in backend.driver.machines.get(key).disks or ()]
+    terminal.type("doas umount /mnt; echo fr''ee")
+    terminal.wait_for("free")
 
 
 def test_it_reboots_when_asked(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:

@@ -491,6 +491,7 @@ def _header_context(request: HttpRequest, vm: VirtualMachine) -> dict[str, Any]:
         "consoles": looks.console_links(vm, user) if vm.is_running or vm.is_paused else [],
         "again_address": again,
         "may_cancel": looks.may_cancel(vm, user),
+        "rename": next((button for button in behind if button.name == "rename" and not button.reason), None),
         "may_change": allowed(user, "vm.change", vm),
         "may_delete": allowed(user, "vm.delete", vm),
     }

@@ -85,6 +85,8 @@ _GENERAL = frozenset({libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERR
 #: What the C library of the host says for ENOSPC and EDQUOT, in the language that daemons run in. Helpers of libvirt
 #: (qemu-img) hand on no number, only their text.
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
+#: What qemu-img and QEMU say of a qcow2 file of version 2.
+_HAS_SNAPSHOTS = "Can't resize a v2 image which has snapshots"
 _NO_MEMORY = ("Cannot allocate memory", "cannot set up guest memory")
 
 
@@ -109,6 +111,8 @@ def translate(error: Exception) -> ProviderError | None:
         if "authentication" in text.lower() or "permission denied" in text.lower():
             return AuthenticationFailed("The hypervisor refused the credentials.", detail)
         return Unreachable("The connection to the hypervisor is lost.", detail)
+    if _HAS_SNAPSHOTS in text:
+        return Conflict("Its format cannot grow with snapshots inside; delete those first.", detail)
     if code == libvirt.VIR_ERR_SYSTEM_ERROR and number == errno.EFBIG:
         return InvalidRequest("The host's file system takes no file of this size.", detail)
     known = _BY_CODE.get(code)

@@ -7,7 +7,9 @@ from typing import Any
 from providers.base import Conflict
 from providers.kvm import storage
 from providers.kvm.inventory import Inventory
+from providers.kvm.native import libvirt
 from providers.kvm.part import Part
+from providers.kvm.xml.snapshots import read_snapshot
 
 
 def refuse_when_used(part: Part, volume: Any) -> None:
@@ -19,6 +21,10 @@ def refuse_when_used(part: Part, volume: Any) -> None:
     above = storage.overlays_of(part.raw, [path])[path]
     if above:
         raise Conflict("Disks of VMs build on it.", ", ".join(above))
+    for domain in part.raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT):
+        for snapshot in domain.listAllSnapshots(0):
+            if path in read_snapshot(snapshot.getXMLDesc(0)).files.values():
+                raise Conflict("A snapshot of a VM leads to it.", domain.name())
 
 
 def refuse_while_written(part: Part, volume: Any) -> None:

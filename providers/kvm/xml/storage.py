@@ -68,6 +68,9 @@ def volume_document(
     target = add(root, "target")
     if format_:
         add(target, "format", type_=format_)
+    if format_ == "qcow2":
+        # libvirt's default is the format of 2009, which cannot grow once it holds a snapshot.
+        add(target, "compat", "1.1")
     if mode:
         add(add(target, "permissions"), "mode", mode)
     if backing:

@@ -276,6 +276,47 @@ def test_a_stranger_vms_disk_stays_with_the_layer_that_holds_its_present(
         backend.raw.storageVolLookupByPath(path).delete(0)
 
 
+def test_a_disk_grows_with_snapshots_of_both_sorts(backend: Backend, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    write(backend, vm, "small")
+    snap(backend, vm, "inside")
+    grown = backend.driver.disks.grow(vm.external_id, "vda", 1)
+    assert first_disk(grown).size_gib == 1
+    snap(backend, vm, "outside", external=True)
+    backend.driver.disks.grow(vm.external_id, "vda", 2)
+    after = backend.driver.snapshots.revert(vm.external_id, "outside")
+    assert first_disk(after).size_gib == 1
+    backend.driver.snapshots.delete(vm.external_id, "outside")
+    after = backend.driver.snapshots.revert(vm.external_id, "inside")
+    assert first_disk(after).size_gib < 1
+    assert content(backend, vm) == "small"
+
+
+def test_a_disk_of_the_old_format_that_cannot_grow_says_so(backend: Backend, make_vm: MakeVm) -> None:
+    document = f"<volume><name>{backend.name}-old.qcow2</name><capacity unit='M'>8</capacity>"
+    volume = backend.pool.createXML(f"{document}<target><format type='qcow2'/></target></volume>", 0)
+    vm = make_vm(disks=(DiskSpec(volume=volume.key()),))
+    snap(backend, vm, "inside")
+    with pytest.raises(Conflict, match="cannot grow with snapshots"):
+        backend.driver.disks.grow(vm.external_id, "vda", 1)
+    backend.driver.machines.delete(vm.external_id, with_snapshots=True)
+    volume.delete(0)
+
+
+def test_a_volume_that_a_snapshot_leads_to_is_not_deleted(backend: Backend, make_vm: MakeVm) -> None:
+    vm = make_vm(disks=(DiskSpec(image=backend.image), DiskSpec(size_gib=1)))
+    snap(backend, vm, "both")
+    gone = backend.driver.disks.detach(vm.external_id, "vdb")
+    assert [disk.external_id for disk in gone.disks or ()] == ["vda"]
+    path = (vm.disks or ())[1].volume
+    with pytest.raises(Conflict, match="snapshot"):
+        backend.driver.volumes.delete(path)
+    after = backend.driver.snapshots.revert(vm.external_id, "both")
+    assert [disk.external_id for disk in after.disks or ()] == ["vda", "vdb"]
+    backend.driver.machines.delete(vm.external_id, with_snapshots=True)
+    assert not Path(path).exists(), "It is the VM's own disk again."
+
+
 # -- dying in the middle ------------------------------------------------------------------------------------------
 
 

@@ -85,6 +85,8 @@ class DiskFeatures(Features):
     iso: bool = False
     shared: bool = False
     """Several VMs may have a disk at once."""
+    move: bool = False
+    """A disk of a stopped VM can be moved to another pool."""
     buses: frozenset[str] = frozenset()
     caches: frozenset[str] = frozenset()
 

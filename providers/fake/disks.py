@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import QUIET, Conflict, DiskDevice, Disks, DiskSpec, NotFound, Progress, VmRecord
+from providers.base import QUIET, Conflict, DiskDevice, Disks, DiskSpec, EventTopic, NotFound, Progress, VmRecord
 from providers.fake import blocks
 from providers.fake.cloud import Part
 from providers.fake.moments import keeps
@@ -52,6 +52,34 @@ class FakeDisks(Part, Disks):
                 raise Conflict("A drive has no size of its own.")
             blocks.grow(tx, tx.get(Volume, disk.volume), size_gib)
             return saved(self.cloud, tx, vm, "disk grown")
+
+    def move(self, external_id: str, disk_id: str, pool: str, progress: Progress = QUIET) -> VmRecord:
+        with self.cloud.writing("disks.move", vm=external_id, progress=progress) as tx:
+            vm = vm_of(tx, external_id)
+            disk = disk_of(vm, disk_id)
+            if not vm.is_stopped:
+                raise Conflict("Stop the VM first.")
+            if not disk.volume:
+                raise Conflict("A drive has no disk of its own to move.")
+            volume, target = tx.get(Volume, disk.volume), blocks.pool_of(tx, pool)
+            if volume.pool == target.id:
+                return saved(self.cloud, tx, vm, "disk is there")
+            if keeps(vm, volume.id):
+                raise Conflict("A snapshot needs this disk where it is.")
+            refuse_used(tx, volume, but=vm.id)
+            taken = {other.name for other in tx.all(Volume) if other.pool == target.id}
+            if volume.name in taken:
+                volume.name = next(name for n in range(10_000) if (name := f"{n}_{volume.name}") not in taken)
+            blocks.check_pool_room(tx, target, size_gib=volume.size_gib, allocation_gib=volume.allocation_gib)
+            progress.report(50, "Copying the disk.")
+            progress.checkpoint()
+            tx.note(EventTopic.POOL, volume.pool, "disk moved away")
+            # It arrives with all its content: what it built on stays behind.
+            volume.pool, volume.backing = target.id, ""
+            tx.put(volume)
+            tx.note(EventTopic.POOL, target.id, "disk moved in")
+            progress.report(100, "Moved.")
+            return saved(self.cloud, tx, vm, "disk moved")
 
     def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
         del force

@@ -67,6 +67,7 @@ CAPABILITIES = Capabilities(
         existing=True,
         iso=True,
         shared=True,
+        move=True,
         buses=frozenset({"virtio", "scsi", "sata", "ide"}),
         caches=frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"}),
     ),

@@ -32,9 +32,11 @@ def refuse_written(tx: Transaction, volume: Volume) -> None:
             raise Conflict(f"The VM “{vm.name}” writes to this volume; stop it first.")
 
 
-def refuse_used(tx: Transaction, volume: Volume) -> None:
-    """Raise Conflict while a VM, a snapshot or an overlay needs the volume."""
+def refuse_used(tx: Transaction, volume: Volume, *, but: str = "") -> None:
+    """Raise Conflict while a VM (other than `but`), a snapshot or an overlay needs the volume."""
     for vm in tx.all(Vm):
+        if vm.id == but:
+            continue
         if any(disk.volume == volume.id for disk in vm.disks):
             raise Conflict(f"The VM “{vm.name}” uses this volume.")
         if keeps(vm, volume.id):

@@ -56,7 +56,7 @@ METHODS: Mapping[str, Mapping[str, Need]] = {
         "update_flavor": lambda can: can.reshape and can.reshape.flavor and can.flavors,
         "update_iso": lambda can: can.disks and can.disks.iso and can.images,
         "update_nic": lambda can: can.nics and can.nics.change_network,
-        "update_pool": never,
+        "update_pool": lambda can: can.disks and can.disks.move,
         "update_cpuflags": lambda can: can.reshape and can.reshape.options,
         "update_attribute": never,
         "update_reserveip": lambda can: can.networks and can.networks.static_leases,

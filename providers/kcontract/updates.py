@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from providers.base import NicChange, NotFound, NotSupported, Reshape, VmRecord
+from providers.base import DiskDevice, NicChange, NotFound, NotSupported, Reshape, VmRecord
 from providers.kcontract.core import Core, Result, called, changes, whole_number
 from providers.kcontract.option_forms import cpu_flags, merged
 
@@ -88,17 +88,23 @@ class Updates(Core):
         number, cards = whole_number(index, "index"), vm.nics or ()
         if not 0 <= number < len(cards):
             raise NotFound(f"“{name}” has no card number {number}.")
-        nics.update(vm.external_id, cards[number].external_id, NicChange(network=self.network_id(network)))
+        change = NicChange(network=self.network_id(network))
+        return _waiting(nics.update(vm.external_id, cards[number].external_id, change))
+
+    @changes
+    def update_pool(self, name: str, pool: str) -> Result | None:
+        """Moves the disks of a stopped VM to another pool, one after the other; media stay where they are."""
+        disks, vm = self.facet(self.driver.disks, "disks to change"), self.vm(name)
+        target = self.pool_id(pool)
+        for disk in vm.disks or ():
+            if disk.device is DiskDevice.DISK:
+                disks.move(vm.external_id, disk.external_id, target)
         return None
 
     def _reshape(self) -> Reshape:
         return self.facet(self.driver.reshape, "way to change a VM")
 
     # -- what no provider behind this contract offers -----------------------------------------------------------------
-
-    @changes
-    def update_pool(self, name: str, pool: str) -> Result | None:
-        raise NotSupported(f"The disks of “{name}” cannot be moved to the pool “{pool}”.")
 
     @changes
     def update_attribute(self, name: str, attribute: str, value: Any) -> Result | None:

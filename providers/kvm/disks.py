@@ -134,7 +134,7 @@ class KvmDisks(Part, Disks):
             # A medium is the image of everybody; only the VM's own seed may go with its drive.
             delete = delete and (drive.device == "disk" or owned)
             if delete:
-                self._refuse_delete(domain, volume)
+                self._refuse_removal(domain, volume)
             if documents.live and parts.disk_element(documents.live, disk_id) is not None:
                 _unplug(domain, documents.live, drive)
             if documents.kept and (element := parts.disk_element(documents.kept, disk_id)) is not None:
@@ -165,6 +165,51 @@ class KvmDisks(Part, Disks):
                 if storage.overlays_of(self.raw, [seen.path])[seen.path]:
                     raise Conflict("Other disks build on this one, so it must stay as it is.")
                 grow_anywhere(self.connection, volume, seen, capacity)
+            return self._record(domain)
+
+    def move(self, external_id: str, disk_id: str, pool: str, progress: Progress = QUIET) -> VmRecord:
+        """The copy stands alone: what the disk built on stays where it is."""
+        with vendor_calls():
+            domain = self.domain(external_id)
+            documents = Documents.of(domain)
+            drive = documents.drive(disk_id)
+            if drive.device != "disk":
+                raise Conflict("A drive has no disk of its own to move.")
+            if documents.live:
+                raise Conflict("Stop the VM first.")
+            volume, target = self._volume_behind(drive), self.pool(pool)
+            if volume is not None and volume.storagePoolLookupByVolume().name() == target.name():
+                return self._record(domain)
+            self._refuse_removal(domain, volume)
+            seen = storage.check_image(self.raw, volume, field="disk")
+            in_files = storage.pool_type(target) in storage.FILE_POOLS
+            format_ = "qcow2" if in_files and drive.format == "qcow2" else "raw"
+            with ExitStack() as undo:
+                copy = storage.copy(
+                    target,
+                    volume,
+                    seen,
+                    name=_free_name(target, domain, format_),
+                    capacity=seen.capacity,
+                    format_=format_,
+                    progress=progress,
+                )
+                undo.callback(attempt, lambda: storage.remove(copy))
+                progress.checkpoint()
+                old, new = volume.key(), copy.key()
+                was_owned = old in ownership.owned_by(domain)
+                undo.callback(attempt, lambda: ownership.disown(domain, new))
+                ownership.own(domain, new)
+                element = parts.disk_element(documents.kept, disk_id)
+                if element is None:
+                    raise NotFound("The VM has no such disk (any more).", disk_id)
+                source = storage.source_of(target, copy, format_)
+                domain.updateDeviceFlags(parts.with_medium(element, source), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+                undo.pop_all()
+            ownership.disown(domain, *([old] if was_owned else [old, new]))
+            Inventory.of(self.connection).forget(external_id)
+            storage.remove(volume)
+            progress.report(100, "Done")
             return self._record(domain)
 
     def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
@@ -205,18 +250,18 @@ class KvmDisks(Part, Disks):
                     return target
         return ""
 
-    def _refuse_delete(self, domain: Any, volume: Any) -> None:
+    def _refuse_removal(self, domain: Any, volume: Any) -> None:
         if volume is None:
-            raise Conflict("Its file is in no storage pool that is switched on; unplug it without deleting it.")
+            raise Conflict("Its file is in no storage pool that is switched on, so it has to stay where it is.")
         if domain.snapshotNum(0):
             raise Conflict("A snapshot may need this disk; delete the snapshots first, or keep the disk.")
         path = volume.path()
         users = [user for user in Inventory.of(self.connection).users_of(path)[path] if user != domain.UUIDString()]
         if users:
-            raise Conflict("Another VM has this disk too; unplug it without deleting it.", ", ".join(users))
+            raise Conflict("Another VM has this disk too, so it has to stay where it is.", ", ".join(users))
         above = storage.overlays_of(self.raw, [path])[path]
         if above:
-            raise Conflict("Other disks build on this one; unplug it without deleting it.", ", ".join(above))
+            raise Conflict("Other disks build on this one, so it has to stay where it is.", ", ".join(above))
 
     def _record(self, domain: Any) -> VmRecord:
         return KvmMachines(self.connection, self.config).record(domain)

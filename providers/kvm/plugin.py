@@ -71,6 +71,7 @@ PLUGIN = Plugin(
             existing=True,
             iso=True,
             shared=True,
+            move=True,
             buses=frozenset({"virtio", "scsi", "sata"}),
             caches=frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"}),
         ),

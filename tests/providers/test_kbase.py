@@ -51,7 +51,6 @@ def test_the_simulated_cloud_can_all_but_what_nobody_can() -> None:
 
 def test_what_nobody_can_is_a_failure_with_a_reason(k: Kbase) -> None:
     make(k)
-    refused(k.update_pool("box", "fast"))
     refused(k.update_attribute("box", "a", "b"), "“a”")
     refused(k.convert_to_template("box"), "export")
     refused(k.convert_to_vm("box"))

@@ -202,6 +202,15 @@ def test_equal_names_in_two_pools_are_told_apart(k: Kbase) -> None:
     done(k.delete_disk(diskname="twin", pool="fast", novm=True))
 
 
+def test_disks_move_to_another_pool(k: Kbase) -> None:
+    make(k, disks=[{"size": 4, "name": "one"}, {"size": 1, "name": "two"}])
+    done(k.update_pool("box", "fast"))
+    assert {k.list_disks()[name]["pool"] for name in ("one", "two")} == {"fast"}
+    done(k.start("box"))
+    refused(k.update_pool("box", "default"), "Stop")
+    refused(k.update_pool("box", "no-such-pool"), "no-such-pool")
+
+
 def test_pools_are_made_and_deleted(k: Kbase) -> None:
     done(k.create_pool("folder", "/srv/folder"))
     assert k.get_pool_path("folder") == "/srv/folder"

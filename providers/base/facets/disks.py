@@ -29,6 +29,13 @@ class Disks(ABC):
         """Raises InvalidRequest when the new size is smaller."""
 
     @abstractmethod
+    def move(self, external_id: str, disk_id: str, pool: str, progress: Progress = QUIET) -> VmRecord:
+        """Copy a disk to another pool, plug the copy in its place, and delete the original.
+
+        Raises Conflict while the VM runs, and for what snapshots, other VMs or other disks need.
+        """
+
+    @abstractmethod
     def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
         """Insert an ISO image into the drive, or eject with None.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import Conflict, DiskRecord, DiskSpec, InvalidRequest, NotFound, VmRecord, VolumeSpec
+from providers.base import Conflict, DiskRecord, DiskSpec, InvalidRequest, NotFound, PoolSpec, VmRecord, VolumeSpec
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
@@ -178,3 +178,39 @@ def a_disk_keeps_the_cache_that_was_asked_for(lab: Lab) -> None:
 def raw_format(lab: Lab) -> str:
     """The format of a volume that can be shared, where formats are told."""
     return "raw" if "raw" in present(lab.can.volumes).formats else ""
+
+
+@promise(
+    when=lambda can: can.disks and can.disks.move and can.pools and can.pools.create,
+    given=lambda harness: harness.pool_path and harness.minimal.disks,
+)
+def a_disk_moves_to_another_pool_and_stays_the_same_disk(lab: Lab) -> None:
+    vm, disks, pools = lab.vm(), present(lab.driver.disks), present(lab.driver.pools)
+    name = lab.name("other")
+    pool = pools.create(PoolSpec(name=name, path=present(lab.harness.pool_path)(name)))
+    lab.undo(lambda: pools.delete(pool.external_id))
+    first = next(iter(disks_of(vm).values()))
+    attached(lab, vm)
+    before = disks_of(lab.driver.machines.get(vm.external_id))
+    after = disks_of(disks.move(vm.external_id, first.external_id, pool.external_id))
+    moved = after[first.external_id]
+    assert (moved.pool, moved.size_gib, moved.bus, moved.boot) == (
+        pool.external_id,
+        first.size_gib,
+        first.bus,
+        first.boot,
+    )
+    assert {key: disk for key, disk in after.items() if key != first.external_id} == {
+        key: disk for key, disk in before.items() if key != first.external_id
+    }, "Another disk moved too."
+    # Again is no harm.
+    assert disks_of(disks.move(vm.external_id, first.external_id, pool.external_id)) == after
+    with refused(NotFound):
+        disks.move(vm.external_id, first.external_id, "no-such-pool")
+    if lab.can.power is not None:
+        present(lab.driver.power).start(vm.external_id)
+        with refused(Conflict):
+            disks.move(vm.external_id, first.external_id, lab.harness.pool)
+    # It goes with its VM, and leaves the pool empty.
+    lab.delete_vm(vm.external_id)
+    pools.delete(pool.external_id)

@@ -22,12 +22,14 @@ from providers.base import (
     DiskSpec,
     InvalidRequest,
     NotFound,
+    PoolSpec,
     ProviderError,
     VmRecord,
     VolumeRecord,
     VolumeSpec,
 )
 from providers.kvm import disks as module
+from providers.kvm import storage
 from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeVm
 from tests.providers.kvm.test_creation import Story
@@ -373,3 +375,76 @@ def test_the_seed_is_no_drive_for_other_media(backend: Backend, make_vm: MakeVm)
     assert Path(backend.iso).exists()
     backend.driver.disks.detach(vm.external_id, "sda", delete=True)
     assert not Path(seed).exists()
+
+
+# -- moving ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_moves_with_its_content_and_everything_around_it_stays(
+    backend: Backend, make_vm: MakeVm, volumes: Names
+) -> None:
+    pool = backend.driver.pools.create(PoolSpec(name=f"{backend.name}-new", path=str(backend.folder / "new home")))
+    try:
+        vm = make_vm(disks=(DiskSpec(image=backend.image, size_gib=1, cache="none"), DiskSpec(size_gib=1)))
+        old = disk(vm, "vda").volume
+        subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 1M 64k", old], check=True, capture_output=True)
+        kept = backend.folder / "as it was.raw"
+        subprocess.run(["qemu-img", "convert", "-O", "raw", old, str(kept)], check=True)
+        before = document(backend, vm)
+        story = Story()
+        moved = disk(backend.driver.disks.move(vm.external_id, "vda", pool.external_id, story), "vda")
+        assert (moved.pool, Path(moved.volume).parent, moved.boot, moved.cache) == (
+            pool.external_id,
+            backend.folder / "new home",
+            True,
+            "none",
+        )
+        assert story.percents[-1] == 100
+        # It stands alone, reads the same, and the old one is gone.
+        info = subprocess.run(["qemu-img", "info", moved.volume], check=True, capture_output=True, text=True).stdout
+        assert "backing" not in info
+        compared = subprocess.run(["qemu-img", "compare", moved.volume, str(kept)], capture_output=True, text=True)
+        assert compared.returncode == 0, compared.stdout
+        assert Path(old).name not in volumes()
+        after = document(backend, vm)
+        owned = "metadata//*[local-name()='volume']/text()"
+        assert [moved.volume if each == old else each for each in sorted(before.xpath(owned))] == sorted(
+            after.xpath(owned), key=lambda each: old if each == moved.volume else each
+        )
+        for each in (before, after):
+            each.find("devices/disk/source").set("file", "")
+            each.remove(each.find("metadata"))
+        assert etree.tostring(after, method="c14n") == etree.tostring(before, method="c14n")
+        backend.driver.power.start(vm.external_id)
+        assert moved.volume in in_qemu(vm)
+        backend.driver.machines.delete(vm.external_id)
+        assert list((backend.folder / "new home").iterdir()) == []
+    finally:
+        backend.driver.pools.delete(pool.external_id, with_volumes=True)
+
+
+def test_a_move_that_cannot_be_leaves_all_as_it_was(
+    backend: Backend, make_vm: MakeVm, make_volume: MakeVolume, volumes: Names
+) -> None:
+    pool = backend.driver.pools.create(PoolSpec(name=f"{backend.name}-no", path=str(backend.folder / "no")))
+    try:
+        vm, shared = make_vm(), make_volume(format="raw")
+        for each in (vm, make_vm()):
+            backend.driver.disks.attach(each.external_id, DiskSpec(volume=shared.external_id, shareable=True))
+        over = make_volume(image=disk(vm, "vda").volume)
+        owned = "metadata//*[local-name()='volume']/text()"
+        before, told = volumes(), document(backend, vm)
+        for target in ("vda", "vdb"):
+            with pytest.raises(Conflict):
+                backend.driver.disks.move(vm.external_id, target, pool.external_id)
+        backend.driver.volumes.delete(over.external_id)
+        refusing = mock.patch.object(storage, "source_of", side_effect=Conflict("No."))
+        with refusing, pytest.raises(Conflict):
+            backend.driver.disks.move(vm.external_id, "vda", pool.external_id)
+        assert volumes() == before - {over.name}
+        after = document(backend, vm)
+        assert after.xpath(owned) == told.xpath(owned)
+        assert etree.tostring(after.find("devices")) == etree.tostring(told.find("devices"))
+        assert list((backend.folder / "no").iterdir()) == []
+    finally:
+        backend.driver.pools.delete(pool.external_id)

@@ -61,7 +61,7 @@ class ReserveForm(ActionForm):
 
     def _cards(self, network: Network) -> list[tuple[str, str]]:
         """MAC and name of the machines' cards in this network, for the list of suggestions."""
-        machines = machines_at([network.provider_id], person=self.user)
+        machines = machines_at([network.provider_id], person=self.user, devices="nics")
         found = [
             (str(nic.get("mac", "")), machine.name)
             for machine in machines

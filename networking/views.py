@@ -48,6 +48,21 @@ def _with_card(machines: list[Machine], network: Network) -> list[Machine]:
     return [one for one in here if has_card_in(one.nics, network)]
 
 
+def _by_network(machines: list[Machine]) -> dict[tuple[int, str], set[str]]:
+    """Provider and name of a network as cards tell it → the machines: one walk over all of them for a whole list."""
+    found: dict[tuple[int, str], set[str]] = {}
+    for machine in machines:
+        for nic in machine.nics:
+            if name := nic.get("network"):
+                found.setdefault((machine.provider_id, name), set()).add(machine.external_id)
+    return found
+
+
+def _plugged(by_name: dict[tuple[int, str], set[str]], network: Network) -> set[str]:
+    names = {name for name in (network.external_id, network.bridge) if name}
+    return {one for name in names for one in by_name.get((network.provider_id, name), ())}
+
+
 class NetworkPages(ResourceListPages[Network]):
     namespace = "networks"
     noun = "network"
@@ -80,21 +95,22 @@ class NetworkPages(ResourceListPages[Network]):
         return visible_to(user)
 
     def rows(self, resources: list[Network], user: User) -> list[dict[str, Any]]:
-        machines = machines_at({network.provider_id for network in resources}, person=user)
+        machines = machines_at({network.provider_id for network in resources}, person=user, devices="nics")
+        by_name = _by_network(machines)
         return [
             {
                 "one": network,
                 "badge": network_badge(network),
                 "mode": modes.label_of(network.mode),
-                "users": users_of(_with_card(machines, network)),
-                "quick": [one for one in self.buttons(network, user) if one.in_the_open and not one.reason],
+                "count": len(_plugged(by_name, network)),
+                "quick": self.quick(network, user),
                 "address": self._address(network),
             }
             for network in resources
         ]
 
     def part(self, request: HttpRequest, resource: Network) -> dict[str, Any]:
-        machines = _with_card(machines_at([resource.provider_id], person=user_of(request)), resource)
+        machines = _with_card(machines_at([resource.provider_id], person=user_of(request), devices="nics"), resource)
         in_place = {button.name: button for button in self.buttons(resource, user_of(request)) if not button.reason}
         manages = allowed(request.user, "network.manage")
         again = f"{reverse('networks:create')}?again={resource.problem_job}"
@@ -124,7 +140,9 @@ class NetworkPages(ResourceListPages[Network]):
         return context
 
     def users(self, request: HttpRequest, resource: Network) -> Users:
-        return users_of(_with_card(machines_at([resource.provider_id], person=user_of(request)), resource))
+        return users_of(
+            _with_card(machines_at([resource.provider_id], person=user_of(request), devices="nics"), resource)
+        )
 
     def list_context(self, request: HttpRequest, page: Page[Network], filters: Filters) -> dict[str, Any]:
         del page, filters

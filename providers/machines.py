@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from kvweb.accounts.access import Person
 
@@ -23,23 +23,31 @@ class Machine:
     is_visible: bool
     """Whether the person who asked may see it."""
     nics: list[dict[str, Any]] = field(default_factory=list)
+    """With `devices="nics"`, as `disks` with "disks"."""
     disks: list[dict[str, Any]] = field(default_factory=list)
 
 
-#: (person, ids of providers, external ids or None for all) → machines. Without a person nothing is visible.
-Finder = Callable[[Person | None, Collection[int], Collection[str] | None], Iterable[Machine]]
+#: What is read besides the names: devices of many machines are much to read.
+Devices = Literal["", "nics", "disks"]
+
+#: (person, ids of providers, external ids or None for all, devices) → machines. Without a person nothing is visible.
+Finder = Callable[[Person | None, Collection[int], Collection[str] | None, Devices], Iterable[Machine]]
 
 #: The app of machines puts its finder here when it loads.
 finders: list[Finder] = []
 
 
 def machines_at(
-    providers: Collection[int], *, person: Person | None = None, external_ids: Collection[str] | None = None
+    providers: Collection[int],
+    *,
+    person: Person | None = None,
+    external_ids: Collection[str] | None = None,
+    devices: Devices = "",
 ) -> list[Machine]:
-    """Machines of these providers, or those of them that are named; one query for each finder."""
+    """Machines of these providers, or those of them that are named, with cards or disks where asked for; one query."""
     if not providers or (external_ids is not None and not external_ids):
         return []
-    return [machine for find in finders for machine in find(person, providers, external_ids)]
+    return [machine for find in finders for machine in find(person, providers, external_ids, devices)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,21 +52,26 @@ def offered(
     return [(action, check) for action, check in checked if not check.is_hidden]
 
 
-def buttons(actions: Mapping[str, ResourceAction[R]], resource: R, user: Person, namespace: str) -> list[Button]:
-    return [_button(action, resource, check, namespace) for action, check in offered(actions, resource, user)]
+def buttons(
+    actions: Mapping[str, ResourceAction[R]], resource: R, user: Person, address: str, *, in_the_open: bool = False
+) -> list[Button]:
+    """What a page shows for this thing, whose page is at `address`; `in_the_open` takes only what stands in rows."""
+    if in_the_open:
+        actions = {name: action for name, action in actions.items() if action.in_the_open}
+    return [_button(action, resource, check, address) for action, check in offered(actions, resource, user)]
 
 
-def _button(action: ResourceAction[R], resource: R, check: Check, namespace: str) -> Button:
+def _button(action: ResourceAction[R], resource: R, check: Check, address: str) -> Button:
     if action.page:
-        address = reverse(action.page, args=[resource.uuid])
+        to = reverse(action.page, args=[resource.uuid])
     else:
-        address = reverse(f"{namespace}:{'ask' if action.asks else 'do'}", args=[resource.uuid, action.name])
+        to = f"{address}{'ask' if action.asks else 'do'}/{action.name}"
     return Button(
         name=action.name,
         label=action.label,
         icon=action.icon,
         doing=action.doing,
-        address=address,
+        address=to,
         asks=action.asks and not action.page,
         is_page=bool(action.page),
         is_destructive=action.is_destructive,

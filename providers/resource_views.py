@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -40,6 +41,11 @@ def user_of(request: HttpRequest) -> User:
     user = getattr(request.user, "_wrapped", request.user)
     assert isinstance(user, User)  # noqa: S101
     return user
+
+
+@cache
+def list_address(namespace: str) -> str:
+    return reverse(f"{namespace}:list")
 
 
 def valid_uuids(texts: Iterable[str]) -> list[UUID]:
@@ -102,7 +108,12 @@ class ResourcePages(ABC, Generic[R]):
         return mark_safe("".join(made))  # noqa: S308 - templates escape
 
     def buttons(self, resource: R, user: Person) -> list[Button]:
-        return buttons(self.actions, resource, user, self.namespace)
+        return buttons(self.actions, resource, user, self._address(resource))
+
+    def quick(self, resource: R, user: Person) -> list[Button]:
+        """What can be done now and stands in the thing's row."""
+        found = buttons(self.actions, resource, user, self._address(resource), in_the_open=True)
+        return [button for button in found if not button.reason]
 
     # -- showing -------------------------------------------------------------------------------------------------------
 
@@ -150,10 +161,11 @@ class ResourcePages(ABC, Generic[R]):
         return self.visible_to(user_of(request)).model.sort
 
     def _address(self, resource: R) -> str:
-        return reverse(f"{self.namespace}:detail", args=[resource.uuid])
+        # Its routes stand in `urls` below; a row needs several, and `reverse` takes its time.
+        return f"{self._list()}{resource.uuid}/"
 
     def _list(self) -> str:
-        return reverse(f"{self.namespace}:list")
+        return list_address(self.namespace)
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 

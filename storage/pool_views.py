@@ -83,7 +83,7 @@ class PoolPages(ResourceListPages[Pool]):
                 "type": label_of(pool.type),
                 "volumes": counts.get(pool.pk, 0),
                 "is_full": pool.used_percent >= FULL_PERCENT,
-                "quick": [one for one in self.buttons(pool, user) if one.in_the_open and not one.reason],
+                "quick": self.quick(pool, user),
                 "address": self._address(pool),
             }
             for pool in resources
@@ -104,7 +104,7 @@ class PoolPages(ResourceListPages[Pool]):
         }
 
     def users(self, request: HttpRequest, resource: Pool) -> Users:
-        machines = machines_at([resource.provider_id], person=user_of(request))
+        machines = machines_at([resource.provider_id], person=user_of(request), devices="disks")
         inside = resource.external_id
         return users_of(one for one in machines if any(disk.get("pool") == inside for disk in one.disks))
 

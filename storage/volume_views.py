@@ -91,7 +91,7 @@ class VolumePages(ResourceListPages[Volume]):
                 "one": volume,
                 "badge": volume_badge(volume),
                 "users": users_of(by_id[key] for key in _users_keys(volume) if key in by_id),
-                "quick": [one for one in self.buttons(volume, user) if one.in_the_open and not one.reason],
+                "quick": self.quick(volume, user),
                 "address": self._address(volume),
             }
             for volume in resources

@@ -21,7 +21,9 @@ from django.utils import timezone
 
 from kvweb.accounts.models import Membership, Project, User
 from kvweb.jobs.models import Job
+from networking.models import Network
 from providers.models import Health, Provider
+from storage.models import Pool, Volume
 from vms.models import VirtualMachine
 
 BUDGETS: dict[str, int] = json.loads((Path(__file__).parents[1] / "budgets/queries.json").read_text())
@@ -49,7 +51,7 @@ def fill(project: Project, provider: Provider, count: int) -> list[VirtualMachin
                 disk_gib=10,
                 addresses=f"10.0.{number // 250}.{number % 250} fd00::{number:x}",
                 problem="Restart failed: The guest did not answer." if number % 97 == 0 else "",
-                nics=[{"external_id": "net0", "mac": f"52:54:00:00:00:{number % 100:02}", "addresses": []}],
+                nics=[{"external_id": "net0", "network": "net0", "mac": f"52:54:00:00:00:{number % 100:02}"}],
                 disks=[{"external_id": "vda", "size_gib": 10.0, "volume": f"/var/lib/images/{number}.qcow2"}],
                 consoles=["vnc", "serial"],
             )
@@ -57,6 +59,7 @@ def fill(project: Project, provider: Provider, count: int) -> list[VirtualMachin
         ],
         batch_size=500,
     )
+    fill_storage_and_networks(project, provider, made)
     now = timezone.now()
     Job.objects.bulk_create(
         Job(kind="vm.start", title="Start", subject=vm.subject, doing="Starting", project=project, started_at=now)
@@ -67,6 +70,27 @@ def fill(project: Project, provider: Provider, count: int) -> list[VirtualMachin
         for vm in made[:40]
     )
     return made
+
+
+def fill_storage_and_networks(project: Project, provider: Provider, vms: list[VirtualMachine]) -> None:
+    """A volume for each machine, and as many pools and networks as a page shows."""
+    pools = Pool.objects.bulk_create(
+        Pool(provider=provider, external_id=f"pool-{number}", name=f"pool-{number}", type="dir", capacity_gib=100)
+        for number in range(60)
+    )
+    Network.objects.bulk_create(
+        Network(provider=provider, external_id="net0" if number == 0 else f"net-{number}", name=f"net-{number}",
+                mode="nat", cidrs=[f"10.{number}.0.0/24"], dhcp=True)
+        for number in range(60)
+    )  # fmt: skip
+    Volume.objects.bulk_create(
+        [
+            Volume(provider=provider, project=project, pool=pools[number % 60], external_id=f"v-{number}",
+                   name=f"disk-{number:05}.qcow2", size_gib=10, format="qcow2", used_by=[vm.external_id], is_used=True)
+            for number, vm in enumerate(vms)
+        ],
+        batch_size=500,
+    )  # fmt: skip
 
 
 def queries_of(client: Client, address: str) -> int:

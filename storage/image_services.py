@@ -22,7 +22,7 @@ from providers.resource_services import start_job
 from storage.models import Image, Upload
 
 #: A chunk is held in memory while it is checked; larger files come in larger ones.
-CHUNK_BYTES, LARGE_CHUNK_BYTES = 4 * 1024 * 1024, 16 * 1024 * 1024
+CHUNK_BYTES, LARGE_CHUNK_BYTES = 8 * 1024 * 1024, 16 * 1024 * 1024
 _LARGE_BYTES = 2 * 1024**3
 
 

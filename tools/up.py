@@ -163,7 +163,7 @@ class Portal:
     def _transfer(self) -> Process:
         """The same application once more: it waits for providers while images are sent, and no page waits with it."""
         place = self.place
-        command = [PYTHON, "-m", "uvicorn", "kvweb.asgi:application", "--uds", str(place.transfer_socket)]
+        command = [PYTHON, "-m", "uvicorn", "kvweb.transfer:application", "--uds", str(place.transfer_socket)]
         command += ["--proxy-headers", "--forwarded-allow-ips", "*", "--no-access-log", "--lifespan", "off"]
         command += ["--timeout-graceful-shutdown", "2", "--log-level", "warning"]
         return Process(

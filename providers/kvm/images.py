@@ -48,6 +48,7 @@ _EMPTY_BYTES = 256 * 1024
 _CHUNK = 1024 * 1024
 _SEND_BYTES = 256 * 1024
 _NOTHING = bytes(_CHUNK)
+_LEAST_HOLE = 64 * 1024
 
 
 class KvmImages(Part, Images):
@@ -206,7 +207,7 @@ class KvmImages(Part, Images):
         try:
             for piece in pieces:
                 sent += len(piece)
-                if len(piece) >= 4096 and piece == _NOTHING[: len(piece)]:
+                if _is_hole(piece):
                     hole += len(piece)
                     continue
                 if hole:
@@ -278,6 +279,13 @@ def image_record(pool: str, volume: SeenVolume, used_by: tuple[str, ...] = ()) -
         created_at=volume.modified_at,
         used_by=used_by,
     )
+
+
+def _is_hole(piece: bytes) -> bool:
+    """Whether it is nothing but zeros, and long enough to be worth leaving out."""
+    if len(piece) < _LEAST_HOLE or piece[0] or piece[-1]:
+        return False
+    return piece == (_NOTHING if len(piece) == len(_NOTHING) else bytes(len(piece)))
 
 
 def _holds(pool: Any, name: str) -> bool:

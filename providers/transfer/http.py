@@ -23,6 +23,8 @@ CONNECT_S = 15.0
 SILENCE_S = 30.0
 #: … and one that keeps talking must bring this much in each such span; slower ones never end.
 SPAN_S, LEAST_BYTES = 60.0, 64 * 1024
+#: Pieces that come slowly are passed on after this long.
+_GATHER_S = 0.25
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HOPS_MOST = 8
 PIECE_BYTES = 1024 * 1024
@@ -39,14 +41,7 @@ class Answer:
     def pieces(self) -> Iterator[bytes]:
         """What comes, piece by piece; raises Unreachable when it is cut short, or comes too slowly to ever end."""
         received, span_began, span_bytes = 0, time.monotonic(), 0
-        while True:
-            try:
-                # Whatever is there, rather than waiting for a whole piece: the time-out is then one of silence.
-                piece = self._response.read1(PIECE_BYTES)
-            except (OSError, http.client.HTTPException) as exc:
-                raise Unreachable("The server broke off in the middle of the file.", _words(exc)) from exc
-            if not piece:
-                break
+        while piece := self._piece():
             received += len(piece)
             span_bytes += len(piece)
             yield piece
@@ -58,6 +53,20 @@ class Answer:
             raise Unreachable(
                 "The server broke off in the middle of the file.", f"{received} of {self.length} bytes from {self.url}"
             )
+
+    def _piece(self) -> bytes:
+        """A whole piece, or what came within a moment: each step waits for silence only, never for a whole piece."""
+        steps, size, end = [], 0, time.monotonic() + _GATHER_S
+        while size < PIECE_BYTES and time.monotonic() < end:
+            try:
+                step = self._response.read1(PIECE_BYTES - size)
+            except (OSError, http.client.HTTPException) as exc:
+                raise Unreachable("The server broke off in the middle of the file.", _words(exc)) from exc
+            if not step:
+                break
+            steps.append(step)
+            size += len(step)
+        return b"".join(steps)
 
 
 @contextmanager

@@ -49,10 +49,19 @@ export async function send(file, address, done, { signal, tell }) {
   let chain = await chainOf(file, state.received, state.chunk_bytes, signal, tell);
   if (chain && chain !== state.chain) throw new Refused("This is another file: what has arrived already is not its beginning.");
   let failures = 0;
+  async function read(offset) {
+    const chunk = await file.slice(offset, offset + state.chunk_bytes).arrayBuffer();
+    return { offset, chunk, digest: crypto.subtle ? await sha256(chunk) : null };
+  }
+  let ahead = read(state.received);
   while (state.received < file.size) {
     const offset = state.received;
-    const chunk = await file.slice(offset, offset + state.chunk_bytes).arrayBuffer();
-    const digest = crypto.subtle ? await sha256(chunk) : null;
+    let next = await ahead;
+    if (next.offset !== offset) next = await read(offset);
+    const { chunk, digest } = next;
+    // The next one is read and hashed while this one is on its way.
+    ahead = read(offset + state.chunk_bytes);
+    ahead.catch(() => {});
     try {
       state = await post(`${address}/${offset}`, chunk, { "Content-Type": "application/octet-stream", ...(digest && { "X-Chunk-SHA256": hex(digest) }) }, signal);
       chain = digest ? await link(chain, digest) : "";

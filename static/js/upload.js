@@ -63,8 +63,8 @@ async function begin(page, file) {
   document.getElementById("content").replaceWith(document.adoptNode(fresh.getElementById("content")));
   document.title = fresh.title;
   history.pushState({ [CHOSEN]: true }, "", page);
-  document.body.dispatchEvent(new CustomEvent("htmx:afterSettle"));
   sending(document.querySelector("[data-upload]"), file);
+  document.body.dispatchEvent(new CustomEvent("htmx:afterSettle"));
 }
 
 function sending(part, file = null) {

@@ -33,6 +33,10 @@ from providers.kvm.xml.networks import SeenInterface, SeenNetwork, read_interfac
 
 _INACTIVE = libvirt.VIR_NETWORK_XML_INACTIVE
 
+_NEED_RANGE = frozenset({NetworkMode.NAT, NetworkMode.ROUTE, NetworkMode.OPEN})
+#: What is tried, in this order, for a network whose range nobody chose.
+_FREE_RANGES = tuple(f"192.168.{third}.0/24" for third in range(100, 250))
+
 #: Devices that libvirt makes for cards and networks; nothing else is plugged into them.
 _NOT_THE_HOSTS = ("vnet", "macvtap", "macvlan")
 
@@ -57,7 +61,18 @@ class KvmNetworks(Part, Networks):
             return _bridge(name, used_by=self._users(external_id))
 
     def create(self, spec: NetworkSpec) -> NetworkRecord:
-        """Define it, start it, and have it start with the host."""
+        """Define it, start it, and have it start with the host. One that needs a range and has none gets a free one."""
+        if spec.cidr or spec.mode not in _NEED_RANGE:
+            return self._create(spec)
+        for cidr in _FREE_RANGES:
+            try:
+                return self._create(spec.model_copy(update={"cidr": cidr}))
+            except AlreadyExists as exc:
+                if exc.field != "cidr":
+                    raise
+        raise AlreadyExists("No range of addresses is free; give one.", field="cidr")
+
+    def _create(self, spec: NetworkSpec) -> NetworkRecord:
         check_name(spec.name)
         with vendor_calls():
             existing = self._seen()

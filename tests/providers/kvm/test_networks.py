@@ -192,6 +192,17 @@ def test_a_change_that_does_not_start_leaves_it_as_it_was(
     assert backend.driver.networks.get(network.external_id).is_active
 
 
+def test_a_network_that_needs_a_range_gets_a_free_one(backend: Backend, make_network: MakeNetwork) -> None:
+    first, second = make_network(mode="nat", cidr=""), make_network(mode="route", cidr="")
+    assert first.cidrs != second.cidrs
+    for network in (first, second):
+        assert document(network).xpath("string(ip/@address)") == network.gateway != ""
+    assert make_network(cidr="").cidrs == (), "An isolated network needs none."
+    with pytest.raises(AlreadyExists) as caught:
+        backend.driver.networks.create(NetworkSpec(name=first.name))
+    assert caught.value.field == "name"
+
+
 # -- refused -----------------------------------------------------------------------------------------------------------
 
 

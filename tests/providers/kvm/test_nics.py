@@ -12,6 +12,7 @@ from lxml import etree
 from providers.base import (
     AlreadyExists,
     CloudInit,
+    Conflict,
     ConsoleKind,
     DiskSpec,
     GuestUser,
@@ -150,6 +151,61 @@ def test_a_card_on_a_device_of_the_host_is_neither_filtered_nor_kept_apart(
         backend.driver.nics.update(vm.external_id, card, NicChange(network=network.name, isolated=True))
 
 
+# -- a machine whose guest does not listen ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def deaf(make_vm: MakeVm, monkeypatch: pytest.MonkeyPatch) -> VmRecord:
+    """It runs, and no guest in it answers."""
+    monkeypatch.setattr("providers.kvm.nics.LET_GO_S", 0.5)
+    return make_vm(start=True)
+
+
+def test_a_guest_that_does_not_let_go_keeps_its_card(backend: Backend, deaf: VmRecord) -> None:
+    nics, card = backend.driver.nics, (deaf.nics or ())[0]
+    with pytest.raises(Conflict) as caught:
+        nics.remove(deaf.external_id, card.external_id)
+    assert "does not let go" in caught.value.reason
+    # A second request meets libvirt's own “in the process of unplug”, and says the same.
+    with pytest.raises(Conflict) as again:
+        nics.update(deaf.external_id, card.external_id, NicChange(model="e1000e"))
+    assert again.value.reason == caught.value.reason
+    for flags in ((), ("--inactive",)):
+        assert interface(deaf, card.mac, *flags).xpath("string(model/@type)") == "virtio"
+
+
+def test_a_running_machine_takes_cards_until_its_slots_are_full(
+    backend: Backend, deaf: VmRecord, make_network: MakeNetwork
+) -> None:
+    nics, network = backend.driver.nics, make_network()
+    base = network.gateway.rpartition(".")[0]
+    with pytest.raises(Conflict) as old:
+        nics.add(deaf.external_id, NicSpec(network=network.name, model="rtl8139", address=f"{base}.100/24"))
+    assert "no free slot" in old.value.reason
+    taken = 0
+    with pytest.raises(Conflict) as full:  # noqa: PT012
+        for taken in range(20):
+            nics.add(deaf.external_id, NicSpec(network=network.name, address=f"{base}.{taken + 50}/24"))
+    assert taken >= 4
+    assert "no free slot" in full.value.reason
+    # What was refused left nothing: no card in either document, and no address.
+    for flags in ((), ("--inactive",)):
+        found = document(deaf, *flags).xpath(f"count(devices/interface[source/@network='{network.name}'])")
+        assert found == taken
+    assert len(hosts(network)) == taken
+
+
+def test_what_a_running_card_cannot_become_waits_for_the_next_start(backend: Backend, deaf: VmRecord) -> None:
+    nics, card = backend.driver.nics, (deaf.nics or ())[0]
+    changed = nics.update(deaf.external_id, card.external_id, NicChange(model="rtl8139"))
+    assert nic(changed, card.mac).model == "virtio"
+    assert changed.pending == (f"Card {card.mac}: model virtio → rtl8139",)
+    backend.driver.power.stop(deaf.external_id, force=True)
+    started = backend.driver.power.start(deaf.external_id)
+    assert nic(started, card.mac).model == "rtl8139"
+    assert started.pending == ()
+
+
 # -- fixed addresses ---------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +230,11 @@ def test_a_fixed_address_is_kept_until_its_card_or_machine_goes(
     assert refused.value.field == "nics.0.address"
     backend.driver.nics.add(vm.external_id, NicSpec(network=network.name, mac=OTHER_MAC, address=f"{base}.51/24"))
     assert hosts(network) == {MAC: f"{base}.50", OTHER_MAC: f"{base}.51"}
-    backend.driver.nics.remove(vm.external_id, OTHER_MAC)
+    backend.driver.nics.update(vm.external_id, OTHER_MAC, NicChange(network=backend.network))
+    assert hosts(network) == {MAC: f"{base}.50"}
+    backend.driver.nics.add(vm.external_id, NicSpec(network=network.name, mac="", address=f"{base}.52/24"))
+    third = next(mac for mac in hosts(network) if mac != MAC)
+    backend.driver.nics.remove(vm.external_id, third)
     assert hosts(network) == {MAC: f"{base}.50"}
     backend.driver.machines.delete(vm.external_id)
     assert hosts(network) == {}

@@ -97,10 +97,13 @@ class AttachDiskForm(ActionForm):
         return usable_volumes(self.subject.provider, self.subject.project)
 
     @property
-    def advanced(self) -> list[Any]:
+    def choices(self) -> list[Any]:
         """What most people leave as it is."""
-        names = ("format", "cache", "allocate", "read_only", "shareable")
-        return [self[name] for name in names if name in self.fields]
+        return [self[name] for name in ("format", "cache") if name in self.fields]
+
+    @property
+    def switches(self) -> list[Any]:
+        return [self[name] for name in ("allocate", "read_only", "shareable") if name in self.fields]
 
     @property
     def reason(self) -> str:

@@ -76,9 +76,13 @@ class CardForm(ActionForm):
         return "" if self.networks.exists() else f"“{self.subject.provider}” has no network that is switched on."
 
     @property
-    def advanced(self) -> list[Any]:
-        names = ("mac", "filter", "vlan", "isolated", "is_linked")
-        return [self[name] for name in names if name in self.fields]
+    def choices(self) -> list[Any]:
+        """What most people leave as it is."""
+        return [self[name] for name in ("mac", "filter", "vlan") if name in self.fields]
+
+    @property
+    def switches(self) -> list[Any]:
+        return [self[name] for name in ("is_linked", "isolated") if name in self.fields]
 
 
 class AddNicForm(CardForm):

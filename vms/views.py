@@ -418,6 +418,10 @@ def _bulk_is_confirmed(request: HttpRequest, action: VmAction, vms: list[Virtual
     return bool(request.POST.get("confirmed"))
 
 
+def _bulk_title(action: VmAction, count: str) -> str:
+    return action.title.replace("“{name}”", count) or f"{action.label} {count}?"
+
+
 def _bulk_question(
     request: HttpRequest, action: VmAction, vms: list[VirtualMachine], form: ActionForm | None = None, status: int = 200
 ) -> HttpResponse:
@@ -430,6 +434,7 @@ def _bulk_question(
         "action": action,
         "vms": vms,
         "count": number_words(len(vms), "machine"),
+        "title": _bulk_title(action, number_words(len(vms), "machine")),
         "by_state": ", ".join(f"{count} {word}" for word, count in sorted(words.items(), key=lambda item: -item[1])),
         "must_type": _must_type(action, vms),
         "form": form or (action.form(_first_able(action, vms, user), user) if action.form else None),

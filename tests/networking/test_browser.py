@@ -1,0 +1,173 @@
+"""Pools, volumes and networks in a real browser: dialogs, forms that help while somebody types, phone and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from kvweb.accounts.models import Project, User
+from kvweb.jobs.models import Job
+from kvweb.portal.inventory import sync
+from networking.models import Network
+from providers.base import NetworkSpec, StaticLease, VolumeSpec
+from providers.models import Provider
+from providers.pool import driver_for
+from storage import volume_inventory
+from storage.models import Pool, Volume
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="There is no Chromium on this machine."),
+]
+
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    # Playwright keeps an event loop in this thread, beside which Django would refuse its database.
+    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, live_server: Any, client_of: Callable[[User], Client]) -> Iterator[OpenPage]:
+    """Opens an address as somebody; errors of the page's scripts fail the test."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_as(user: User, address: str, *, theme: str = "light", width: int = 1280) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", bypass_csp=True
+        )
+        contexts.append(context)
+        session = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+        # News have their own tests; here a stream would only hold one of the server's threads.
+        context.route("**/events?*", lambda route: route.abort())
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(live_server.url + address)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def furnished(fake_provider: Provider, project: Project) -> Provider:
+    """A network with an address that is kept, a volume of the project, and the pools of the cloud."""
+    with driver_for(fake_provider) as driver:
+        assert driver.networks is not None
+        assert driver.volumes is not None
+        lan = driver.networks.create(NetworkSpec(name="office", cidr="10.20.30.0/24"))
+        driver.networks.reserve(
+            lan.external_id, StaticLease(mac="52:54:00:aa:bb:01", address="10.20.30.10", name="nas")
+        )
+        driver.volumes.create(VolumeSpec(name="archive", size_gib=5))
+        sync(fake_provider, driver)
+        volume_inventory.apply(fake_provider, driver.volumes.list(), is_complete=True)
+    Volume.objects.update(project=project)
+    return fake_provider
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_pages_are_accessible_and_fit(
+    furnished: Provider, root: User, open_page: OpenPage, theme: str, width: int
+) -> None:
+    del furnished
+    network, pool, volume = Network.objects.get(name="office"), Pool.objects.first(), Volume.objects.get()
+    assert pool is not None
+    addresses = ["/networks/", "/networks/create", f"/networks/{network.uuid}/", f"/networks/{network.uuid}/edit"]
+    addresses += [f"/networks/{network.uuid}/ask/reserve", "/pools/", "/pools/create", f"/pools/{pool.uuid}/"]
+    addresses += [f"/pools/{pool.uuid}/ask/delete", "/volumes/", "/volumes/create", f"/volumes/{volume.uuid}/"]
+    page = open_page(root, addresses[0], theme=theme, width=width)
+    origin = page.url.partition("/networks")[0]
+    found = []
+    for address in addresses:
+        page.goto(origin + address)
+        page.evaluate(AXE.read_text())
+        result = page.evaluate("axe.run(document)")
+        found += [f"{address}: {item['id']} at {item['nodes'][0]['target']}" for item in result["violations"]]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{address} is wider than the window.")
+    assert found == []
+
+
+def test_the_form_of_a_network_says_what_a_range_means_while_it_is_typed(
+    furnished: Provider, root: User, open_page: OpenPage
+) -> None:
+    del furnished
+    page = open_page(root, "/networks/create")
+    page.fill("[name=cidr]", "10.20.30.0/24")
+    page.locator("#look >> text=“office” has addresses of it").wait_for()
+    page.locator("#look [data-fill]").click()
+    page.locator("#look >> text=It is free").wait_for()
+    assert page.input_value("[name=cidr]") != "10.20.30.0/24"
+    assert not page.locator("[name=bridge]").is_visible()
+    page.locator("label.choice", has_text="Bridge").click()
+    assert page.locator("[name=bridge]").is_visible()
+    assert not page.locator("[name=cidr]").is_visible()
+
+
+def test_the_form_of_a_pool_asks_for_what_its_type_needs(furnished: Provider, root: User, open_page: OpenPage) -> None:
+    del furnished
+    page = open_page(root, "/pools/create")
+    assert page.locator("[name=dir-path]").is_visible()
+    page.locator("label.choice", has_text="Network share").click()
+    assert page.locator("[name=netfs-host]").is_visible()
+    assert not page.locator("[name=dir-path]").is_visible()
+
+
+def test_an_address_is_kept_in_a_dialog_that_keeps_what_was_typed(
+    furnished: Provider, root: User, open_page: OpenPage
+) -> None:
+    del furnished
+    network = Network.objects.get(name="office")
+    page = open_page(root, f"/networks/{network.uuid}/")
+    page.locator("a", has_text="Keep an address").click()
+    page.fill("#dialog [name=mac]", "nonsense")
+    page.fill("#dialog [name=name]", "printer")
+    page.locator("#dialog button[type=submit]").click()
+    page.locator("#dialog >> text=A MAC address looks like").wait_for()
+    assert page.input_value("#dialog [name=name]") == "printer"
+    page.fill("#dialog [name=mac]", "52:54:00:aa:bb:02")
+    page.locator("#dialog button[type=submit]").click()
+    page.wait_for_function("!document.getElementById('dialog').open")
+    page.locator(".state", has_text="Keeping").wait_for()
+    assert Job.objects.get(kind="network.reserve").params["name"] == "printer"
+
+
+def test_a_volume_is_deleted_from_its_row_by_typing_its_name(
+    furnished: Provider, alice: User, open_page: OpenPage
+) -> None:
+    del furnished
+    volume = Volume.objects.get()
+    page = open_page(alice, "/volumes/")
+    page.locator("a[data-menu]").click()
+    page.locator("#row-menu >> text=Delete").click()
+    submit = page.locator("#dialog button[type=submit]")
+    submit.wait_for()
+    assert submit.is_disabled()
+    page.fill("#dialog [name=typed]", "archive")
+    submit.click()
+    page.locator(f"#volume-{volume.uuid}").locator(".state", has_text="Deleting").wait_for()
+    # That was said at once; the answer replaces the row.
+    page.locator(f"#volume-{volume.uuid}:not([aria-busy])").wait_for()
+    assert Job.objects.get(kind="volume.delete").subject == volume.subject

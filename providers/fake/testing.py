@@ -83,6 +83,7 @@ def harness(mode: str = "offline", **settings: Any) -> Harness:
         many=250 if mode == "bench" else 12,
         calls=lambda driver: as_fake(driver).cloud.calls,
         budgets=BUDGETS,
+        second=config.model_copy(update={"path": str(folder / "second.sqlite")}),
         wrong_credentials=config.model_copy(update={"password": SecretStr("wrong")}),
         # A folder where the file should be cannot be opened as one.
         unreachable=config.model_copy(update={"path": str(folder)}),

@@ -93,6 +93,8 @@ class Harness:
     """How many vendor calls this driver has made so far; None leaves out the budgets."""
     budgets: Mapping[str, int] = field(default_factory=dict)
     """The most vendor calls that an operation may cost: "list", "get", "start", "stop", "create", "delete"."""
+    second: Config | None = None
+    """Another provider of this kind with the same networks, to which VMs can move."""
     wrong_credentials: Config | None = None
     unreachable: Config | None = None
     fault: Callable[[str], AbstractContextManager[None]] | None = None

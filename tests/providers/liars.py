@@ -232,6 +232,67 @@ def going_back_changes_nothing(driver: FakeDriver) -> None:
     bend(driver.snapshots, revert=revert)
 
 
+def keeps_external_snapshots_inside(driver: FakeDriver) -> None:
+    honest = present(driver.snapshots).create
+
+    def create(external_id: str, name: str, *, external: bool = False, **how: Any) -> SnapshotRecord:
+        return honest(external_id, name, **how)
+
+    bend(driver.snapshots, create=create)
+
+
+def deletes_what_came_after_a_snapshot(driver: FakeDriver) -> None:
+    honest = present(driver.snapshots).delete
+
+    def delete(external_id: str, name: str, progress: Progress = QUIET) -> None:
+        present(driver.snapshots).revert(external_id, name)
+        honest(external_id, name)
+
+    bend(driver.snapshots, delete=delete)
+
+
+def clones_anew_each_time(driver: FakeDriver) -> None:
+    honest = present(driver.clones).clone
+
+    def clone(external_id: str, name: str, *, portal_uuid: str = "", **how: Any) -> VmRecord:
+        taken = {vm.name for vm in driver.machines.list()}
+        return honest(external_id, name + "-2" * (name in taken), **how)
+
+    bend(driver.clones, clone=clone)
+
+
+def hears_no_cancel_while_cloning(driver: FakeDriver) -> None:
+    honest = present(driver.clones).clone
+
+    def clone(external_id: str, name: str, *, progress: Progress = QUIET, **how: Any) -> VmRecord:
+        return honest(external_id, name, progress=Recklessly(progress), **how)
+
+    bend(driver.clones, clone=clone)
+
+
+def leaves_moved_vms_behind(driver: FakeDriver) -> None:
+    honest = present(driver.migration).migrate
+
+    def migrate(external_id: str, target: Driver, **how: Any) -> VmRecord:
+        vm = driver.machines.get(external_id)
+        record = honest(external_id, target, **how)
+        with driver.cloud.store.writing() as tx:
+            tx.put(Vm(id=external_id, name=vm.name))
+        return record
+
+    bend(driver.migration, migrate=migrate)
+
+
+def stops_what_it_moves(driver: FakeDriver) -> None:
+    honest = present(driver.migration).migrate
+
+    def migrate(external_id: str, target: Driver, **how: Any) -> VmRecord:
+        present(driver.power).stop(external_id, force=True)
+        return honest(external_id, target, **how)
+
+    bend(driver.migration, migrate=migrate)
+
+
 def shrinks_disks(driver: FakeDriver) -> None:
     honest = present(driver.volumes).get
 
@@ -507,6 +568,12 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (asks_for_each_vm, "budget::a_list_costs_the_same_for_one_vm_and_for_many"),
     (snapshots_are_thin_air, "snapshots::a_snapshot_is_listed_with_its_time"),
     (going_back_changes_nothing, "snapshots::going_back_restores_what_was_on_the_disk"),
+    (keeps_external_snapshots_inside, "snapshots::an_external_snapshot_is_one_among_the_others"),
+    (deletes_what_came_after_a_snapshot, "snapshots::deleting_one_leaves_the_disk_and_the_others_as_they_are"),
+    (clones_anew_each_time, "clones::a_clone_that_is_asked_for_twice_is_made_once"),
+    (hears_no_cancel_while_cloning, "clones::a_cancelled_clone_leaves_nothing"),
+    (leaves_moved_vms_behind, "migration::a_stopped_vm_moves"),
+    (stops_what_it_moves, "migration::a_running_vm_goes_on_running_there"),
     (shrinks_disks, "storage::a_volume_grows_and_never_shrinks"),
     (gives_away_what_is_taken, "disks::a_volume_of_one_vm_is_not_given_to_another"),
     (forgets_the_cache, "disks::a_disk_keeps_the_cache_that_was_asked_for"),

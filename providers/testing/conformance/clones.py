@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from providers.base import AlreadyExists, Conflict, VmRecord
-from providers.testing.checks import refused
+from providers.base import AlreadyExists, Cancelled, Conflict, VmRecord
+from providers.testing.checks import Recorder, refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
 
@@ -47,6 +47,43 @@ def a_clone_carries_the_uuid_it_was_given(lab: Lab) -> None:
     vm = lab.vm(portal_uuid=str(uuid.uuid4()))
     clone = cloned(lab, vm, full=present(lab.can.clones).full, portal_uuid=portal_uuid)
     assert clone.portal_uuid == portal_uuid
+
+
+@promise(when=lambda can: can.clones and (can.clones.full or can.clones.linked))
+def a_clone_that_is_asked_for_twice_is_made_once(lab: Lab) -> None:
+    portal_uuid = str(uuid.uuid4())
+    vm, full = lab.vm(), present(lab.can.clones).full
+    first = cloned(lab, vm, full=full, portal_uuid=portal_uuid)
+    again = present(lab.driver.clones).clone(vm.external_id, lab.name("clone"), full=full, portal_uuid=portal_uuid)
+    assert again.external_id == first.external_id
+
+
+@promise(when=lambda can: can.clones and (can.clones.full or can.clones.linked))
+def a_cancelled_clone_leaves_nothing(lab: Lab) -> None:
+    vm = lab.vm()
+    try:
+        present(lab.driver.clones).clone(
+            vm.external_id, lab.name("clone"), full=present(lab.can.clones).full, progress=Recorder(stop_at=1)
+        )
+    except Cancelled:
+        return
+    raise AssertionError("It was asked to stop, and went on.")
+
+
+@promise(
+    when=lambda can: can.clones and (can.clones.full or can.clones.linked),
+    given=lambda harness: harness.mark_disk and harness.read_mark,
+)
+def what_one_of_them_writes_the_other_does_not_read(lab: Lab) -> None:
+    mark, read = present(lab.harness.mark_disk), present(lab.harness.read_mark)
+    vm = lab.vm()
+    mark(lab.driver, vm, "<common>")
+    clone = cloned(lab, vm, full=not present(lab.can.clones).linked)
+    assert "<common>" in read(lab.driver, clone)
+    mark(lab.driver, clone, "<its>")
+    mark(lab.driver, lab.driver.machines.get(vm.external_id), "<own>")
+    assert "<own>" not in read(lab.driver, clone)
+    assert "<its>" not in read(lab.driver, lab.driver.machines.get(vm.external_id))
 
 
 @promise(when=lambda can: can.clones and (can.clones.full or can.clones.linked))

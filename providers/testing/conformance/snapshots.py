@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from providers.base import AlreadyExists, NotFound, PowerState
+from providers.base import AlreadyExists, Conflict, InvalidRequest, NotFound, PowerState
 from providers.testing.checks import refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
@@ -106,6 +106,53 @@ def going_back_restores_what_was_on_the_disk(lab: Lab) -> None:
     snapshots.revert(vm.external_id, "then")
     assert "before" in read(lab.driver, vm)
     assert "after" not in read(lab.driver, vm)
+
+
+@promise(when=lambda can: can.snapshots and can.snapshots.external)
+def an_external_snapshot_is_one_among_the_others(lab: Lab) -> None:
+    vm, snapshots = lab.vm(), present(lab.driver.snapshots)
+    made = snapshots.create(vm.external_id, "outside", external=True)
+    assert made.is_external
+    assert not made.has_memory
+    snapshots.create(vm.external_id, "after")
+    assert lab.snapshot_called(vm.external_id, "after").parent == "outside"
+    snapshots.delete(vm.external_id, "after")
+    snapshots.revert(vm.external_id, "outside")
+    assert lab.snapshot_called(vm.external_id, "outside").is_current
+    snapshots.delete(vm.external_id, "outside")
+    assert list(snapshots.list(vm.external_id)) == []
+
+
+@promise(when=lambda can: can.snapshots and can.snapshots.external and can.snapshots.memory)
+def an_external_snapshot_with_memory_is_refused(lab: Lab) -> None:
+    vm, snapshots = lab.vm(), present(lab.driver.snapshots)
+    with refused(InvalidRequest):
+        snapshots.create(vm.external_id, "both", external=True, memory=True)
+    assert list(snapshots.list(vm.external_id)) == []
+
+
+@promise(when=lambda can: can.snapshots and can.snapshots.memory)
+def a_stopped_vm_has_no_memory_to_keep(lab: Lab) -> None:
+    vm, snapshots = lab.vm(), present(lab.driver.snapshots)
+    with refused(Conflict):
+        snapshots.create(vm.external_id, "memory", memory=True)
+    assert list(snapshots.list(vm.external_id)) == []
+
+
+@promise(when=lambda can: can.snapshots, given=lambda harness: harness.mark_disk and harness.read_mark)
+def deleting_one_leaves_the_disk_and_the_others_as_they_are(lab: Lab) -> None:
+    vm, snapshots = lab.vm(), present(lab.driver.snapshots)
+    mark, read = present(lab.harness.mark_disk), present(lab.harness.read_mark)
+    external = present(lab.can.snapshots).external
+    for name in ("one", "two"):
+        mark(lab.driver, lab.driver.machines.get(vm.external_id), f"<{name}>")
+        snapshots.create(vm.external_id, name, external=external)
+    mark(lab.driver, lab.driver.machines.get(vm.external_id), "<now>")
+    snapshots.delete(vm.external_id, "one")
+    assert "<now>" in read(lab.driver, vm)
+    snapshots.revert(vm.external_id, "two")
+    assert "<two>" in read(lab.driver, vm)
+    assert "<now>" not in read(lab.driver, vm)
 
 
 @promise(when=lambda can: can.snapshots)

@@ -44,40 +44,53 @@ async function chainOf(file, end, chunkBytes, signal, tell) {
 
 /** Send what is missing, then say that all is there; returns the address of the image's page. */
 export async function send(file, address, done, { signal, tell }) {
-  let state = await fetch(address, { credentials: "same-origin", signal }).then(answerOf);
+  const ask = () => fetch(address, { credentials: "same-origin", signal }).then(answerOf);
+  let state = await ask();
   if (state.size !== file.size) throw new Refused("This is another file: its size is not the same.");
   let chain = await chainOf(file, state.received, state.chunk_bytes, signal, tell);
   if (chain && chain !== state.chain) throw new Refused("This is another file: what has arrived already is not its beginning.");
   let failures = 0;
-  async function read(offset) {
-    const chunk = await file.slice(offset, offset + state.chunk_bytes).arrayBuffer();
-    return { offset, chunk, digest: crypto.subtle ? await sha256(chunk) : null };
-  }
-  let ahead = read(state.received);
   while (state.received < file.size) {
-    const offset = state.received;
-    let next = await ahead;
-    if (next.offset !== offset) next = await read(offset);
-    const { chunk, digest } = next;
-    // The next one is read and hashed while this one is on its way.
-    ahead = read(offset + state.chunk_bytes);
-    ahead.catch(() => {});
     try {
-      state = await post(`${address}/${offset}`, chunk, { "Content-Type": "application/octet-stream", ...(digest && { "X-Chunk-SHA256": hex(digest) }) }, signal);
-      chain = digest ? await link(chain, digest) : "";
-      if (chain && chain !== state.chain) throw new Refused("What has arrived is not what was sent.");
-      failures = 0;
-      tell(state.received, "");
+      chain = await sendFrom(file, address, state, chain, signal, (received) => { failures = 0; tell(received, ""); });
+      state = { ...state, received: file.size };
     } catch (error) {
       if (signal.aborted || error instanceof Refused || (failures += 1) > PATIENCE) throw error;
-      tell(offset, `${error.message}. Trying again…`);
+      tell(state.received, `${error.message}. Trying again…`);
       await pause(Math.min(500 * 2 ** failures, 30000), signal);
-      // The answer may have been lost on its way, and the chunk not.
-      state = await fetch(address, { credentials: "same-origin", signal }).then(answerOf).catch(() => state);
-      if (state.received !== offset) chain = await chainOf(file, state.received, state.chunk_bytes, signal, tell);
+      // Answers may have been lost on their way, and what they were about not.
+      state = await ask().catch(() => state);
+      chain = await chainOf(file, state.received, state.chunk_bytes, signal, tell);
     }
   }
   return finish(done, chain, signal);
+}
+
+/** Send all chunks from where it stands, two at a time: one is on its way while the other is being stored. */
+async function sendFrom(file, address, { received, chunk_bytes: length }, chain, signal, tell) {
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  async function fly(offset) {
+    const chunk = await file.slice(offset, offset + length).arrayBuffer();
+    const digest = crypto.subtle ? await sha256(chunk) : null;
+    const headers = { "Content-Type": "application/octet-stream", ...(digest && { "X-Chunk-SHA256": hex(digest) }) };
+    return { digest, state: await post(`${address}/${offset}`, chunk, headers, both) };
+  }
+  const flights = [];
+  let offset = received;
+  try {
+    while (flights.length || offset < file.size) {
+      for (; flights.length < 2 && offset < file.size; offset += length) flights.push(fly(offset));
+      const { digest, state } = await flights.shift();
+      chain = digest ? await link(chain, digest) : "";
+      if (chain && chain !== state.chain) throw new Refused("What has arrived is not what was sent.");
+      tell(state.received);
+    }
+    return chain;
+  } finally {
+    stop.abort();
+    await Promise.allSettled(flights);
+  }
 }
 
 /** Say that all is there. */

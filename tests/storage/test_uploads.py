@@ -18,7 +18,7 @@ from kvweb.jobs.models import Job
 from kvweb.portal.inventory import sync
 from providers.models import Provider
 from providers.pool import driver_for
-from storage import image_services
+from storage import image_services, uploads
 from storage.models import Image, Pool, Upload
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +31,7 @@ CONTENT = os.urandom(CHUNK * 2 + 300)
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "TURN_S", 0.05)
     monkeypatch.setattr(image_services, "CHUNK_BYTES", CHUNK)
 
 

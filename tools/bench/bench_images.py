@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,30 +142,33 @@ class _Upload:
         uuid = json.loads(begun.body)["page"].split("/")[2]
         address = f"/transfer/images/{uuid}/upload"
         state = json.loads(self.session.get(address).body)
-        # A browser reads and hashes the next chunk while this one is on its way.
-        chunks = [
-            self.content[at : at + state["chunk_bytes"]] for at in range(0, len(self.content), state["chunk_bytes"])
-        ]
+        # A browser sends two chunks at a time, and hashes the next one meanwhile.
+        length = state["chunk_bytes"]
+        chunks = [self.content[at : at + length] for at in range(0, len(self.content), length)]
         digests = [hashlib.sha256(chunk).hexdigest() for chunk in chunks]
+        order = range(len(chunks))
         began = time.perf_counter()
-        line = http.client.HTTPConnection("127.0.0.1", self.portal.port, timeout=60)
-        cookies = "; ".join(f"{key}={value}" for key, value in self.session.cookies.items())
-        headers = {
-            "Cookie": cookies,
-            "X-CSRFToken": self.session.token,
-            "Referer": f"http://127.0.0.1:{self.portal.port}/",
-            "Content-Type": "application/octet-stream",
-        }
-        for number, (chunk, digest) in enumerate(zip(chunks, digests, strict=True)):
-            offset = number * state["chunk_bytes"]
-            line.request("POST", f"{address}/{offset}", chunk, {**headers, "X-Chunk-SHA256": digest})
-            answer = line.getresponse()
-            said = answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"A chunk answered {answer.status}: {said[:500]!r}")
+        with ThreadPoolExecutor(2) as two:
+            list(two.map(lambda number: self._send(address, number * length, chunks[number], digests[number]), order))
         took_s = time.perf_counter() - began
         self.session.post(f"/images/{uuid}/do/cancel-upload", {"confirmed": "1"})
         return len(self.content) / 1e6 / took_s
+
+    def _send(self, address: str, offset: int, chunk: bytes, digest: str) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", self.portal.port, timeout=60)
+        headers = {
+            "Cookie": "; ".join(f"{key}={value}" for key, value in self.session.cookies.items()),
+            "X-CSRFToken": self.session.token,
+            "Referer": f"http://127.0.0.1:{self.portal.port}/",
+            "Content-Type": "application/octet-stream",
+            "X-Chunk-SHA256": digest,
+        }
+        line.request("POST", f"{address}/{offset}", chunk, headers)
+        answer = line.getresponse()
+        said = answer.read()
+        line.close()
+        if answer.status != 200:
+            raise RuntimeError(f"A chunk answered {answer.status}: {said[:500]!r}")
 
     def resident_mib(self) -> float:
         """What the transfer process holds at most since it started."""
@@ -195,6 +199,8 @@ def image_upload() -> None:
                     line.recv(4)
                 return len(content) / 1e6 / (time.perf_counter() - began)
 
+            # What the process loads once is not what a file costs.
+            upload()
             before = upload.resident_mib()
             measure(
                 "image upload from a browser into the pool, hashes included",
@@ -206,7 +212,7 @@ def image_upload() -> None:
             )
             grown = upload.resident_mib() - before
             measure(
-                f"memory that uploads of {UPLOAD_MIB} MiB add to the transfer process", "MiB", lambda: grown,
+                f"memory that five more uploads of {UPLOAD_MIB} MiB add to the transfer process", "MiB", lambda: grown,
                 goal="<= 64",
             )  # fmt: skip
         finally:

@@ -215,7 +215,7 @@ class Offer:
 
     @cached_property
     def networks(self) -> list[Network]:
-        return list(networks.usable(self.provider)) if self.provider else []
+        return list(networks.usable(self.provider, self.project)) if self.provider else []
 
     def network(self, wanted: str) -> Network | None:
         return _find(self.networks, wanted)

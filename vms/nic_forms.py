@@ -63,7 +63,7 @@ class CardForm(ActionForm):
 
     @cached_property
     def networks(self) -> Any:
-        return usable(self.subject.provider)
+        return usable(self.subject.provider, self.subject.project)
 
     def _offer(self, name: str, values: list[str], usual: str, least: int = 2) -> None:
         if len(values) < least:

@@ -302,3 +302,17 @@ def test_the_dialog_answers_in_place(admin: Client, lan: Network, run_jobs: Any)
     done = admin.post(f"/networks/{lan.uuid}/do/reserve", typed, headers=headers)
     assert done.status_code == 204
     assert '"done"' in done.headers["HX-Trigger"]
+
+
+def test_machines_are_plugged_only_into_what_is_offered_to_their_project(
+    lan: Network, project: Project, make_vm: MakeVm, alice: User, client_of: SignIn
+) -> None:
+    elsewhere = Project.objects.create(name="Lighthouse")
+    vm = make_vm(name="web", power="stopped")
+    client = client_of(alice)
+    assert str(lan.uuid) in shown(client, f"/vms/{vm.uuid}/ask/add-nic")
+    lan.projects.set([elsewhere])
+    assert str(lan.uuid) not in shown(client, f"/vms/{vm.uuid}/ask/add-nic")
+    assert str(lan.uuid) not in shown(client, f"/vms/create?project={project.uuid}")
+    client.post(f"/vms/{vm.uuid}/do/add-nic", {"network": str(lan.uuid)})
+    assert not Job.objects.filter(kind__startswith="vm.").exists()

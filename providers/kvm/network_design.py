@@ -82,7 +82,8 @@ def wish_of(spec: NetworkSpec, host: HostNetworking, before: SeenNetwork | None 
         raise InvalidRequest("An isolated network leads to no device.", field="forward_device")
     if spec.forward_device and host.lacks(spec.forward_device):
         raise InvalidRequest(f"The host has no device “{spec.forward_device}”.", field="forward_device")
-    if not spec.cidr and (forward or spec.ipv6_cidr):
+    has_none = before is not None and not before.ranges and before.forward == forward
+    if not spec.cidr and (spec.ipv6_cidr or (forward and not has_none)):
         raise InvalidRequest("Give a range of addresses, such as 192.0.2.0/24.", field="cidr")
     first, second = _ranges(spec, before)
     was_bridged = before is not None and MODES.get(before.forward) is NetworkMode.BRIDGE

@@ -16,6 +16,7 @@ from providers.kvm.xml.build import read, write
 from providers.kvm.xml.network_diff import Section, canonical, updates
 from providers.kvm.xml.network_edit import edit, new
 from providers.kvm.xml.networks import SeenInterface, read_interface, read_network, seen_network
+from tests.providers.kvm.odd_networks import OUTER, OWN
 from tests.providers.kvm.test_documents import GOLDEN, demand_valid
 
 AWKWARD = "a&b<c>\"'"
@@ -172,6 +173,29 @@ def test_an_edit_keeps_everything_that_it_does_not_name(changes: dict[str, Any],
             assert getattr(after, name) == value
     assert "10.9.9.0/24" in after.cidrs
     assert ("fd00::/64" in after.cidrs) is (changes.get("ipv6_cidr") != "")
+
+
+OURS = "metadata/*[namespace-uri()='urn:kvweb:network:1']"
+#: What is wished of every network → what may differ afterwards.
+SMALL_EDITS: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
+    ({}, ()),
+    ({"plan": "shop"}, (OURS, "metadata[not(*)]")),
+    ({"dns_hosts": ()}, ("dns/host",)),
+    ({"dhcp": False}, ("ip[1]/dhcp",)),
+    ({"domain": "new.test"}, ("domain",)),
+    ({"mtu": 1400}, ("mtu",)),
+)
+
+
+@pytest.mark.parametrize(("changes", "paths"), SMALL_EDITS, ids=[" ".join(each) or "none" for each, _ in SMALL_EDITS])
+def test_of_hundreds_of_networks_nothing_else_changes(changes: dict[str, Any], paths: tuple[str, ...]) -> None:
+    assert len(OWN) > 300
+    for document in (*OWN, *(OUTER if changes.keys() <= {"plan"} else ())):
+        seen = read_network(document)
+        root = read(document)
+        edit(root, wish_of(NetworkSpec.like(network_record(seen, seen), **changes), HOST, seen))
+        demand_valid(write(root), "network.rng")
+        assert without(write(root), paths) == without(document, paths), document
 
 
 def test_a_network_that_becomes_a_bridge_gives_no_addresses_any_more() -> None:

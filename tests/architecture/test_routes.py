@@ -42,6 +42,7 @@ GET  /                                 in      200     200     200     200     2
 GET  /dashboard/part                   in      200     200     200     200     200     200
 GET  /health                           200     200     200     200     200     200     200
 GET  /ready                            503     503     503     503     503     503     503
+GET  /metrics                          200     200     200     200     200     200     200
 GET  /events                           401     200     200     200     200     200     200
 GET  /icons/{icons}.svg                200     200     200     200     200     200     200
 

@@ -66,7 +66,8 @@ def blank(pool: Any, *, name: str, capacity: int, format_: str, thin: bool = Tru
     flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA if in_full else 0
     if not thin:
         _demand_room(pool, capacity)
-    document = volume_document(name=name, capacity=capacity, format_=format_, allocation=0 if thin else capacity)
+    allocation = 0 if thin and _is_sparse(pool) else capacity
+    document = volume_document(name=name, capacity=capacity, format_=format_, allocation=allocation)
     return _make(pool, name, lambda: pool.createXML(document, flags))
 
 
@@ -91,7 +92,10 @@ def copy(
 ) -> Any:
     """A volume of its own with the image's content, at least as large as wanted."""
     _demand_room(pool, image_seen.allocation)
-    document = volume_document(name=name, capacity=capacity, format_=format_, mode=mode)
+    allocation = 0 if _is_sparse(pool) else max(capacity, image_seen.capacity)
+    document = volume_document(
+        name=name, capacity=max(capacity, allocation), format_=format_, allocation=allocation, mode=mode
+    )
     volume = _make(
         pool, name, lambda: _watched_copy(pool, document, name, image, whole=image_seen.allocation, progress=progress)
     )
@@ -236,6 +240,12 @@ def overlays_of(raw: Any, paths: Iterable[str]) -> dict[str, list[str]]:
         if volume.backing in found:
             found[volume.backing].append(volume.path)
     return found
+
+
+def _is_sparse(pool: Any) -> bool:
+    """Whether a volume may take less than its size: of LVM's libvirt would make a snapshot of nothing, which breaks
+    when it is full (virStorageBackendLogicalLVCreate)."""
+    return pool_type(pool) in FILE_POOLS
 
 
 def _volume_at(raw: Any, path: str) -> Any:

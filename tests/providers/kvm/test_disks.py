@@ -377,6 +377,42 @@ def test_the_seed_is_no_drive_for_other_media(backend: Backend, make_vm: MakeVm)
     assert not Path(seed).exists()
 
 
+# -- made beside the portal ------------------------------------------------------------------------------------------
+
+
+def test_a_disk_of_the_next_start_is_nobody_elses(backend: Backend, make_vm: MakeVm, make_volume: MakeVolume) -> None:
+    vm, other, volume = make_vm(start=True), make_vm(), make_volume(format="raw")
+    command = ["virsh", "-q", "-c", "qemu:///system", "attach-disk", vm.external_id, volume.path, "vdb", "--config"]
+    subprocess.run(command, check=True, capture_output=True)
+    backend.driver.machines.get(vm.external_id)
+    assert targets(backend, vm) == {"vda"}
+    assert backend.driver.volumes.get(volume.external_id).used_by == (vm.external_id,)
+    with pytest.raises(Conflict):
+        backend.driver.volumes.delete(volume.external_id)
+    with pytest.raises(Conflict):
+        backend.driver.disks.attach(other.external_id, DiskSpec(volume=volume.external_id))
+    # It can be taken out again without a word to the guest.
+    backend.driver.disks.detach(vm.external_id, "vdb")
+    assert targets(backend, vm, "--inactive") == {"vda"}
+
+
+def test_a_disk_named_by_its_pool_is_known_by_its_place(
+    backend: Backend, make_vm: MakeVm, make_volume: MakeVolume
+) -> None:
+    vm, volume = make_vm(), make_volume()
+    element = f"""<disk type="volume" device="disk"><driver name="qemu" type="qcow2"/>
+      <source pool="{backend.name}" volume="{volume.name}"/><target dev="vdb" bus="virtio"/></disk>"""
+    backend.raw.lookupByUUIDString(vm.external_id).attachDeviceFlags(element, 2)
+    seen = disk(backend.driver.machines.get(vm.external_id), "vdb")
+    assert (seen.volume, seen.pool, seen.size_gib) == (volume.path, backend.name, 1.0)
+    assert backend.driver.volumes.get(volume.external_id).used_by == (vm.external_id,)
+    with pytest.raises(Conflict):
+        backend.driver.volumes.delete(volume.external_id)
+    assert disk(backend.driver.disks.grow(vm.external_id, "vdb", 2), "vdb").size_gib == 2.0
+    backend.driver.disks.detach(vm.external_id, "vdb", delete=True)
+    assert not Path(volume.path).exists()
+
+
 # -- moving ------------------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,10 @@ MEANINGS: dict[str, str] = {
     "KVWEB_FAST_LANE_S": "how long a click waits for its job before it answers “Starting”",
     "KVWEB_JOB_SILENCE_S": "a job whose worker was silent for this long is given up",
     "KVWEB_STREAM_LIFE_S": "how long a page's event stream stays open before it asks anew",
+    "KVWEB_METRICS_HISTORY": "`yes`: machines are measured every minute, also while nobody looks at their graphs",
+    "KVWEB_METRICS_TOKEN": "what Prometheus shows to read `/metrics`; empty: only the portal's own machine may",
+    "KVWEB_METRICS_TOKEN_FILE": "file that holds it instead",
+    "KVWEB_METRICS_PER_VM": "`yes`: each machine by its name on `/metrics`",
 }
 
 

@@ -27,4 +27,7 @@ def job_badge(job: Job) -> Badge:
 def subject_address(job: Job) -> str:
     """The page of what the job is about; empty where it has none."""
     sort, _, name = job.subject.partition(":")
-    return {"vm": f"/vms/{name}/", "provider": f"/providers/{name}/"}.get(sort, "") if name else ""
+    pages = {"vm": "vms", "provider": "providers", "image": "images", "pool": "pools", "volume": "volumes"}
+    pages["network"] = "networks"
+    # An image that first_run adds is named by more than its uuid, and has no page before it is there.
+    return f"/{pages[sort]}/{name}/" if sort in pages and name and ":" not in name else ""

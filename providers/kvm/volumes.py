@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from providers.base import QUIET, Conflict, InvalidRequest, Progress, VolumeRecord, Volumes, VolumeSpec
-from providers.kvm import storage
+from providers.kvm import storage, unfinished
 from providers.kvm.design import check_name
 from providers.kvm.errors import vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import libvirt
 from providers.kvm.part import Part
 from providers.kvm.transfers import Transfers
-from providers.kvm.users import refuse_when_used, refuse_while_written
+from providers.kvm.users import refuse_disguised, refuse_when_used, refuse_while_written
 from providers.kvm.xml.storage import SeenVolume
 
 
@@ -26,7 +26,13 @@ class KvmVolumes(Part, Volumes):
             pools = [self.pool(pool)] if pool else self.active_pools()
             seen = storage.all_seen(pools, refresh=True)
             users = Inventory.of(self.connection).users_of(*(volume.path for _, volume in seen))
-            return [volume_record(owner.name(), volume, users[volume.path]) for owner, volume in seen]
+            names = {(owner.name(), volume.name) for owner, volume in seen}
+            return [
+                volume_record(owner.name(), volume, users[volume.path])
+                for owner, volume in seen
+                # Images that are still being brought in are nobody's volumes yet.
+                if not unfinished.is_marked(volume.name, owner.name(), names)
+            ]
 
     def get(self, external_id: str) -> VolumeRecord:
         with vendor_calls():
@@ -80,6 +86,7 @@ class KvmVolumes(Part, Volumes):
             volume = self.volume(external_id)
             refuse_while_written(self, volume)
             seen = storage.check_image(self.raw, volume, field="volume")
+            refuse_disguised(self, volume, seen.format)
             target = self.pool(pool) if pool else volume.storagePoolLookupByVolume()
             in_files = storage.pool_type(target) in storage.FILE_POOLS
             copy = storage.copy(

@@ -15,6 +15,8 @@ from providers.base import (
     Config,
     DiskSpec,
     Driver,
+    ImageRecord,
+    ImageSpec,
     NetworkRecord,
     NetworkSpec,
     NicChange,
@@ -548,6 +550,57 @@ def refuses_what_it_probed(driver: FakeDriver) -> None:
 
 
 #: Each liar with the promise that must find it out.
+# -- about images -------------------------------------------------------------------------------------------------
+
+
+def lists_half_images(driver: FakeDriver) -> None:
+    """What was begun is told as if it were there."""
+    images = present(driver.images)
+    honest = images.list
+
+    def listed() -> Sequence[ImageRecord]:
+        begun = [ImageRecord(external_id=one.key, name=one.name) for one in images.unfinished()]
+        return [*honest(), *begun]
+
+    bend(images, list=listed)
+
+
+def believes_every_checksum(driver: FakeDriver) -> None:
+    images = present(driver.images)
+    honest = images.finish
+
+    def finish(key: str, spec: ImageSpec, progress: Progress = QUIET) -> ImageRecord:
+        return honest(key, spec.model_copy(update={"checksum": ""}), progress)
+
+    bend(images, finish=finish)
+
+
+def discards_only_once(driver: FakeDriver) -> None:
+    """An image that is not there is a failure to it, so nobody can be sure that it is gone."""
+    images = present(driver.images)
+    honest = images.discard
+
+    def discard(key: str) -> None:
+        if key not in {one.key for one in images.unfinished()}:
+            raise NotFound
+        honest(key)
+
+    bend(images, discard=discard)
+
+
+def lets_anybody_begin_again(driver: FakeDriver) -> None:
+    images = present(driver.images)
+    honest = images.begin
+
+    def begin(spec: ImageSpec, stored_bytes: int) -> str:
+        for one in images.unfinished():
+            if one.name == spec.name:
+                images.discard(one.key)
+        return honest(spec, stored_bytes)
+
+    bend(images, begin=begin)
+
+
 LIARS: Sequence[tuple[Lie, str]] = (
     (claims_too_much, "honesty::a_facet_is_there_exactly_when_it_was_probed"),
     (claims_too_little, "honesty::a_facet_is_there_exactly_when_it_was_probed"),
@@ -586,6 +639,10 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (an_empty_list_for_a_dead_line, "errors::a_lost_connection_is_unreachable"),
     (tells_no_events, "events::a_vm_is_announced_when_it_comes_and_when_it_goes"),
     (never_stops_watching, "events::a_watcher_stops_when_told"),
+    (lists_half_images, "images::an_image_in_pieces_is_listed_when_it_is_finished"),
+    (believes_every_checksum, "images::pieces_that_are_no_image_are_not_listed"),
+    (discards_only_once, "images::a_discarded_image_is_gone_and_its_name_is_free"),
+    (lets_anybody_begin_again, "images::only_the_same_wish_begins_again_what_was_left_behind"),
     (opens_consoles_of_stopped_vms, "consoles::a_stopped_vm_has_no_console"),
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
     (counts_backwards, "metrics::counters_of_a_vm_only_grow"),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from storage import transfer_views
+from storage import transfer_views, volume_transfer
 
 app_name = "transfer"
 
@@ -9,4 +9,5 @@ urlpatterns = [
     path("images/<uuid:uuid>/upload/<int:offset>", transfer_views.upload_chunk, name="upload_chunk"),
     path("images/<uuid:uuid>/finish", transfer_views.upload_finish, name="upload_finish"),
     path("images/<uuid:uuid>/file", transfer_views.download, name="download"),
+    path("volumes/<uuid:uuid>/file", volume_transfer.download, name="volume"),
 ]

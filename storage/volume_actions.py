@@ -125,6 +125,18 @@ CLONE = VolumeAction(
     question="A copy that stands alone, with the same content.",
     done="The copy is made.",
 )
+DOWNLOAD = VolumeAction(
+    name="download",
+    label="Download",
+    doing="Downloading",
+    icon="download",
+    # What is stored in it may hold secrets: whoever may only look at machines does not get it.
+    verb="volume.change",
+    needs=lambda volume: volume.can.volumes is not None and volume.can.volumes.download and not volume.is_wanted,
+    when=ready,
+    run=lambda volume, user: None,
+    page="transfer:volume",
+)
 ASSIGN = VolumeAction(
     name="assign",
     label="Hand to a project",
@@ -162,4 +174,4 @@ DISMISS = VolumeAction(
 )
 
 #: In the order in which every page shows them.
-ACTIONS: dict[str, VolumeAction] = {action.name: action for action in (GROW, CLONE, ASSIGN, DELETE, DISMISS)}
+ACTIONS: dict[str, VolumeAction] = {action.name: action for action in (GROW, CLONE, DOWNLOAD, ASSIGN, DELETE, DISMISS)}

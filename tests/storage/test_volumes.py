@@ -307,3 +307,33 @@ def test_volumes_are_read_hourly_where_nobody_looks(synced: Provider, run_jobs: 
     Provider.objects.update(health=Health.OK)
     volume_jobs.read_those_that_are_due()
     assert Job.objects.filter(kind="volumes.read").count() == 2
+
+
+def test_a_volume_is_downloaded_by_those_who_may_change_it(
+    make_volume: Callable[..., Volume], synced: Provider, alice: User, bob: User, client_of: SignIn
+) -> None:
+    volume = make_volume()
+    content = b"ledger" * 1000
+    with driver_for(synced) as driver:
+        assert driver.volumes is not None
+        rest = [content]
+        driver.volumes.upload(volume.external_id, lambda most: rest.pop() if rest else b"", length=len(content))
+    answer: Any = client_of(alice).get(f"/transfer/volumes/{volume.uuid}/file")
+    assert answer.status_code == 200
+    assert b"".join(answer.streaming_content).startswith(content[:6])
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="data.qcow2"'
+    assert AuditEntry.objects.filter(verb="volume.download", actor=alice).exists()
+    refused: Any = client_of(bob).get(f"/transfer/volumes/{volume.uuid}/file")
+    assert refused.url == f"/volumes/{volume.uuid}/"
+
+
+def test_a_download_that_the_provider_refuses_says_why(
+    make_volume: Callable[..., Volume], synced: Provider, alice: User, client_of: SignIn
+) -> None:
+    volume = make_volume()
+    with driver_for(synced) as driver:
+        assert driver.volumes is not None
+        driver.volumes.delete(volume.external_id)
+    client = client_of(alice)
+    assert client.get(f"/transfer/volumes/{volume.uuid}/file").status_code == 302
+    assert "“data”:" in shown(client, f"/volumes/{volume.uuid}/")

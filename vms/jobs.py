@@ -17,7 +17,7 @@ from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job, JobState
 from kvweb.jobs.outcomes import Failed
 from kvweb.jobs.progress import Reporter
-from providers.base import Driver, NotFound, VmRecord, VmSpec
+from providers.base import Driver, NotFound, Progress, VmRecord, VmSpec
 from providers.base.facets.power import Power
 from providers.pool import DriverProgress, open_driver
 from providers.secrets import unseal
@@ -63,7 +63,7 @@ def read_later(vm: VirtualMachine) -> None:
         subject=vm.subject,
         subject_name=vm.name,
         doing="Reading",
-        queue=vm.provider.queue,
+        place=vm.provider.place,
         project_id=vm.project_id,
         is_background=True,
     )
@@ -160,6 +160,14 @@ def operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dic
     return {"power": record.power.value, **({"pending": list(record.pending)} if record.pending else {})}
 
 
+def off_and_on(driver: Driver, vm: VirtualMachine, progress: Progress) -> VmRecord:
+    """Switch it off and on for what waits; run twice it starts what the first run stopped."""
+    power = power_of(driver)
+    if driver.machines.get(vm.external_id).pending:
+        power.stop(vm.external_id, progress=progress)
+    return power.start(vm.external_id, progress)
+
+
 @handler("vm.start", retries=1, on_failure=note_problem)
 def start(job: Job, reporter: Reporter) -> dict[str, Any]:
     return operate(job, lambda driver, vm: power_of(driver).start(vm.external_id, DriverProgress(reporter)))
@@ -176,11 +184,15 @@ def stop(job: Job, reporter: Reporter) -> dict[str, Any]:
 
 @handler("vm.restart", on_failure=note_problem)
 def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """The guest reboots; where settings wait for it, the machine itself is switched off and on."""
     force = bool(job.params.get("force"))
-    return operate(
-        job,
-        lambda driver, vm: power_of(driver).restart(vm.external_id, force=force, progress=DriverProgress(reporter)),
-    )
+
+    def work(driver: Driver, vm: VirtualMachine) -> VmRecord:
+        if vm.pending and not force:
+            return off_and_on(driver, vm, DriverProgress(reporter))
+        return power_of(driver).restart(vm.external_id, force=force, progress=DriverProgress(reporter))
+
+    return operate(job, work)
 
 
 @handler("vm.pause", on_failure=note_problem)

@@ -10,7 +10,7 @@ from kvweb.jobs.outcomes import Failed
 from kvweb.jobs.progress import Reporter
 from providers.base import Driver, Reshape, VmRecord
 from providers.pool import DriverProgress
-from vms.jobs import after_failed_change, operate, power_of
+from vms.jobs import after_failed_change, off_and_on, operate
 from vms.models import VirtualMachine
 
 
@@ -52,12 +52,4 @@ def set_autostart(job: Job, reporter: Reporter) -> dict[str, Any]:
 
 @handler("vm.apply_pending", limit_s=300, on_failure=after_failed_change)
 def apply_pending(job: Job, reporter: Reporter) -> dict[str, Any]:
-    """Run twice it starts what the first run stopped, and leaves alone what runs as it should."""
-
-    def work(driver: Driver, vm: VirtualMachine) -> VmRecord:
-        power, progress = power_of(driver), DriverProgress(reporter)
-        if driver.machines.get(vm.external_id).pending:
-            power.stop(vm.external_id, progress=progress)
-        return power.start(vm.external_id, progress)
-
-    return operate(job, work)
+    return operate(job, lambda driver, vm: off_and_on(driver, vm, DriverProgress(reporter)))

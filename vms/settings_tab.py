@@ -19,9 +19,11 @@ class Group:
     facts: list[tuple[str, str]] = field(default_factory=list)
     #: Title and reason of what cannot be had here.
     refused: list[tuple[str, str]] = field(default_factory=list)
+    #: Whether there is anything in it that this person can set.
+    can_change: bool = False
 
 
-def groups(vm: VirtualMachine) -> list[Group]:
+def groups(vm: VirtualMachine, user: User) -> list[Group]:
     """Every option that this provider can give or that the machine has; nothing where options were not told."""
     if vm.options is None:
         return []
@@ -34,6 +36,7 @@ def groups(vm: VirtualMachine) -> list[Group]:
             if one.name in refusals and value == one.default:
                 group.refused.append((one.title, refusals[one.name]))
             else:
+                group.can_change = group.can_change or not option_fields.why_not(one, vm.provider, user)
                 group.facts.append((one.title, option_fields.words_of(one, vm.provider, value)))
         found.append(group)
     return found
@@ -41,7 +44,7 @@ def groups(vm: VirtualMachine) -> list[Group]:
 
 def _context(vm: VirtualMachine, user: User) -> dict[str, Any]:
     return {
-        "groups": groups(vm),
+        "groups": groups(vm, user),
         "acts": looks.buttons_of(vm, user, "settings"),
         "can_change": vm.can.reshape is not None,
     }

@@ -61,6 +61,16 @@ def test_what_a_running_machine_cannot_take_waits_for_its_restart(
     assert "apply-pending" not in client_of(alice).get(f"/vms/{vm.uuid}/settings").content.decode()
 
 
+def test_the_usual_restart_brings_what_waits_too(machine: MakeMachine, press: Press, alice: User) -> None:
+    """A reboot of the guest alone would leave it waiting, and nobody would know why."""
+    vm = machine(start=True, vcpus=1)
+    press(alice, vm, "resize", vcpus="4", memory_mib=str(vm.memory_mib))
+    assert vm.pending
+    restarted = press(alice, vm, "restart", confirmed="1")
+    assert restarted.job.state == JobState.SUCCEEDED, restarted.job.reason
+    assert (at_provider(vm).vcpus, vm.vcpus, vm.pending) == (4, 4, [])
+
+
 def test_a_change_that_waits_is_taken_back_by_asking_for_what_there_is(
     machine: MakeMachine, press: Press, alice: User
 ) -> None:

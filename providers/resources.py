@@ -109,6 +109,9 @@ def trouble(resource: Resource) -> Badge | None:
     job = resource.active_job
     if job is not None:
         return Badge(job.doing or "Working", "blue", "loader-2", is_busy=True, percent=job.percent, note=job.message)
+    if resource.is_wanted and not resource.problem:
+        # A job about something else makes it: an image of a machine is that machine's job.
+        return Badge("Being made", "blue", "loader-2", is_busy=True)
     if resource.is_wanted:
         return Badge("Not created", "red", "alert-triangle")
     if resource.is_missing:

@@ -65,12 +65,22 @@ def _image_values(record: ImageRecord) -> dict[str, Any]:
     return values
 
 
+def _finished(provider: Provider, records: Iterable[ImageRecord]) -> list[ImageRecord]:
+    """Without what a job is just making: that job lists it, as its project's and not as everybody's."""
+    listed = list(records)
+    wanted = set(Image.objects.filter(provider=provider, external_id="", problem="").values_list("name", flat=True))
+    if not wanted.intersection(record.name for record in listed):
+        return listed
+    known = set(Image.objects.filter(provider=provider).values_list("external_id", flat=True))
+    return [record for record in listed if record.external_id in known or record.name not in wanted]
+
+
 @transaction.atomic
 def apply_images(provider: Provider, records: Iterable[ImageRecord], *, is_complete: bool = True) -> Outcome[Image]:
     """Write what differs and tell open pages; an image of a project is its members' news alone."""
     outcome = reconcile(
         Image.objects.filter(provider=provider).exclude(external_id=""),
-        records,
+        _finished(provider, records),
         key=lambda record: record.external_id,
         values=_image_values,
         make=lambda record: Image(provider=provider, external_id=record.external_id, **_image_values(record)),

@@ -7,6 +7,7 @@ from django.db import transaction
 from kvweb.accounts.models import Project, User
 from kvweb.events.services import publish
 from kvweb.jobs.models import Job
+from storage.models import Image
 from vms.choices import Presence
 from vms.models import VirtualMachine
 from vms.services import start_job
@@ -51,8 +52,32 @@ def clone(
     return job
 
 
+@transaction.atomic
 def export_image(vm: VirtualMachine, *, user: User, name: str) -> Job:
-    """Make an image of the machine's first disk; it belongs to the machine's project."""
-    return start_job(
-        vm, "vm.export", verb=f"Make image “{name}” of", doing="Making an image", user=user, params={"name": name}
+    """Make an image of the machine's first disk, for the machine's project.
+
+    Its row is there at once (wanted), so that what lies at the provider is nobody else's even while it is made.
+    """
+    image = Image.objects.create(
+        provider=vm.provider,
+        project=vm.project,
+        name=name,
+        os=vm.image.os if vm.image else "",
+        default_user=vm.login or (vm.image.default_user if vm.image else ""),
+        source=f"machine {vm.name}",
+        created_by=user,
     )
+    job = start_job(
+        vm,
+        "vm.export",
+        verb=f"Make image “{name}” of",
+        doing="Making an image",
+        user=user,
+        params={"name": name, "image": str(image.uuid)},
+    )
+    if job.params.get("image") != str(image.uuid):
+        # Another job of this machine was quicker.
+        image.delete()
+        return job
+    publish(image.subject, project_id=image.project_id, topic="created")
+    return job

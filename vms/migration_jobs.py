@@ -42,7 +42,7 @@ def after_failed_migration(job: Job) -> None:
             subject=vm.subject,
             subject_name=vm.name,
             doing="Looking where it is",
-            queue=vm.provider.queue,
+            place=vm.provider.place,
             project_id=vm.project_id,
             params={"target": job.params["target"]},
         )

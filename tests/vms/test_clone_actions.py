@@ -12,6 +12,7 @@ from kvweb.accounts.models import Membership, Project, Role, User
 from kvweb.accounts.services import unassigned_project
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job, JobState
+from kvweb.portal.inventory import sync
 from providers.models import Provider
 from providers.pool import driver_for
 from storage.models import Image
@@ -132,6 +133,51 @@ def test_an_image_of_a_machine_belongs_to_its_project(machine: MakeMachine, pres
     image = Image.objects.get(name="golden")
     assert (image.project, image.os) == (vm.project, vm.image.os if vm.image else "")
     assert "name is taken" in press(alice, vm, "export", name="golden").text
+
+
+def test_an_image_on_its_way_is_nobody_elses_and_goes_when_it_fails(
+    machine: MakeMachine, press: Press, alice: User, client_of: ClientOf, stocked: Provider
+) -> None:
+    vm = machine()
+    client_of(alice).post(f"/vms/{vm.uuid}/do/export", {"name": "golden"})
+    with driver_for(stocked) as driver:
+        assert driver.clones is not None
+        driver.clones.export(vm.external_id, "golden")
+        sync(stocked, driver)
+    assert Image.objects.get(name="golden").project == vm.project
+    assert Image.objects.get(name="golden").is_wanted
+    Job.objects.all().delete()
+    fault(stocked, "clones.export", "out_of_capacity")
+    press(alice, vm, "export", name="silver")
+    assert not Image.objects.filter(name="silver").exists()
+    assert vm.problem.startswith("Make image “silver” failed: ")
+
+
+@pytest.mark.parametrize("was_made", [True, False])
+def test_after_a_lost_worker_the_image_is_looked_for(
+    machine: MakeMachine,
+    alice: User,
+    client_of: ClientOf,
+    stocked: Provider,
+    run_jobs: Callable[[], list[Job]],
+    django_capture_on_commit_callbacks: Any,
+    was_made: bool,
+) -> None:
+    vm = machine()
+    client_of(alice).post(f"/vms/{vm.uuid}/do/export", {"name": "golden"})
+    with driver_for(stocked) as driver:
+        assert driver.clones is not None
+        if was_made:
+            driver.clones.export(vm.external_id, "golden")
+    Job.objects.filter(kind="vm.export").update(state=JobState.RUNNING, heartbeat_at="2020-01-01T00:00Z")
+    with django_capture_on_commit_callbacks(execute=True):
+        jobs.reap()
+    run_jobs()
+    found = Image.objects.filter(name="golden").first()
+    assert (found is not None) is was_made
+    if found is not None:
+        assert found.project == vm.project
+        assert "interrupted" in found.problem
 
 
 def test_a_running_machine_is_neither_cloned_nor_exported(machine: MakeMachine, press: Press, alice: User) -> None:

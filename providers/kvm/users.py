@@ -34,3 +34,18 @@ def refuse_while_written(part: Part, volume: Any) -> None:
         for drive in known.machine.drives:
             if vm.is_active and drive.source == path and drive.device == "disk" and not drive.read_only:
                 raise Conflict(f"The running VM “{known.machine.name}” writes to it; stop it first.")
+
+
+def refuse_disguised(part: Part, volume: Any, format_: str) -> None:
+    """Raise Conflict for a VM's raw disk whose content looks like an image of this other format.
+
+    A guest writes what it likes to its disk, also a header that names another VM's disk as what lies below. A copy by
+    the format that the content looks like would bring that along.
+    """
+    if format_ in {"raw", "iso", "none", ""}:
+        return
+    path = volume.path()
+    for _, known in Inventory.of(part.connection).everything():
+        for drive in known.machine.drives:
+            if drive.source == path and drive.format in {"raw", ""}:
+                raise Conflict(f"This disk is raw but looks like {format_}, so it cannot be copied.", path)

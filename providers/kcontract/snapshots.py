@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.base import Conflict
 from providers.kcontract.core import Core, Result, changes
 
 
@@ -10,11 +11,16 @@ class Snapshots(Core):
 
     @changes
     def create_snapshot(self, name: str, base: str) -> Result | None:
-        """With memory where the VM runs and the provider can keep it."""
+        """With memory where the VM runs and the provider can keep it; as layers where the VM allows nothing else."""
         snapshots, vm = self.facet(self.driver.snapshots, "snapshots"), self.vm(base)
         can = self.can.snapshots
         memory = bool(can and can.memory and vm.power == "running")
-        snapshots.create(vm.external_id, name, memory=memory)
+        try:
+            snapshots.create(vm.external_id, name, memory=memory)
+        except Conflict:
+            if can is None or not can.external:
+                raise
+            snapshots.create(vm.external_id, name, external=True)
         return None
 
     @changes

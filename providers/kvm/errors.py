@@ -87,6 +87,8 @@ _GENERAL = frozenset({libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERR
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 #: What qemu-img and QEMU say of a qcow2 file of version 2.
 _HAS_SNAPSHOTS = "Can't resize a v2 image which has snapshots"
+#: Of devices of the host, shared folders and the like, in savevm and in a migration.
+_STUCK_DEVICE = ("State blocked by non-migratable device", "Migration is disabled", "with attached host device")
 _NO_MEMORY = ("Cannot allocate memory", "cannot set up guest memory")
 
 
@@ -111,6 +113,8 @@ def translate(error: Exception) -> ProviderError | None:
         if "authentication" in text.lower() or "permission denied" in text.lower():
             return AuthenticationFailed("The hypervisor refused the credentials.", detail)
         return Unreachable("The connection to the hypervisor is lost.", detail)
+    if any(words in text for words in _STUCK_DEVICE):
+        return Conflict("One of its devices cannot have its memory saved or moved while it runs.", detail)
     if _HAS_SNAPSHOTS in text:
         return Conflict("Its format cannot grow with snapshots inside; delete those first.", detail)
     if code == libvirt.VIR_ERR_SYSTEM_ERROR and number == errno.EFBIG:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from providers.base import Conflict, Progress, ProviderError, TimedOut
+from providers.base import Cancelled, Conflict, Progress, ProviderError, TimedOut
 from providers.kvm.errors import has_code
 from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers, Tree, disks_of, layer_target, owned
@@ -158,10 +158,13 @@ class Tidying(Part):
 
 
 def merged(tidying: Tidying, domain: Any, freed: Iterable[str], progress: Progress) -> None:
-    """Merge where that can be done now. What cannot stays as it is and is tried again with the next deletion."""
+    """Merge where that can be done now. What cannot stays as it is and is tried again with the next deletion.
+
+    The snapshot is deleted by now, so also a wish to stop ends only the merge.
+    """
     try:
         tidying.merge(domain, freed, progress)
-    except (LibvirtError, ProviderError) as exc:
+    except (LibvirtError, ProviderError, Cancelled) as exc:
         _log.warning("The layers of %s stay unmerged: %s", domain.name(), exc)
 
 

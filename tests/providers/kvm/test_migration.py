@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -220,6 +221,26 @@ def test_a_move_that_fails_or_is_cancelled_leaves_nothing_there(
             migrate(vm.external_id, there.driver, copy_storage=True, progress=Recorder(stop_at=stop_at))
         assert (there.vms(), there.files()) == (set(), set())
     assert here.driver.machines.get(vm.external_id).power is power
+
+
+class Impatient(Recorder):
+    """Asks to stop as soon as the memory or the disks of a running VM are on their way."""
+
+    def checkpoint(self) -> None:
+        if "Moving the running machine" in self.sentences:
+            raise Cancelled
+
+
+def test_a_live_move_is_broken_off_in_the_middle(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    command = ["qemu-io", "-c", "write -P 7 0 256M", first_disk(vm).volume]
+    subprocess.run(command, check=True, capture_output=True)
+    here.driver.power.start(vm.external_id)
+    here.raw.lookupByUUIDString(vm.external_id).migrateSetMaxSpeed(1)
+    with pytest.raises(Cancelled):
+        here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True, progress=Impatient())
+    assert (there.vms(), there.files()) == (set(), set())
+    assert here.driver.machines.get(vm.external_id).power is PowerState.RUNNING
 
 
 def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, make_vm: MakeVm) -> None:

@@ -10,7 +10,10 @@ class HostInfo(Core):
     """The provider as a whole."""
 
     def info_host(self) -> Info:
-        """Capacity and load; memory in MiB. `storage` and `networks` are lists of sentences. {} where not told."""
+        """Capacity and load; memory in MiB. `storage` and `networks` are lists of sentences. {} where not told.
+
+        `memory_used` is what running VMs may take, `memory_in_use` what everything on the host takes at this moment.
+        """
         if self.driver.host is None:
             return {}
         host = self.driver.host.info()
@@ -25,6 +28,9 @@ class HostInfo(Core):
             "memory_used": host.memory_used_mib,
             "memory_total": host.memory_total_mib,
         }
+        if self.driver.metrics is not None and self.can.metrics is not None and self.can.metrics.host:
+            now = self.driver.metrics.host_sample()
+            facts |= {"memory_in_use": now.memory_used_mib, "load": now.load_1m}
         shape = {key: value for key, value in facts.items() if value is not None}
         gb = shapes.whole_gb
         shape["storage"] = [

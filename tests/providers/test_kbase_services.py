@@ -274,4 +274,6 @@ def test_the_host_tells_its_load_in_mib(k: Kbase) -> None:
     json.dumps(host)
     assert {"connection", "host", "vms_running", "cpus_total", "cpus_used", "memory_used", "memory_total"} <= set(host)
     assert host["connection"] == "fake"
+    assert 0 < host["memory_in_use"] <= host["memory_total"]
+    assert host["load"] >= 0
     assert all(isinstance(line, str) for line in (*host["storage"], *host["networks"]))

@@ -15,6 +15,7 @@ from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers, owned
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
+from providers.kvm.users import users_now
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 
 _log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Deletion(Part):
         if not volumes:
             return []
         paths = {key: volume.path() for key, volume in volumes.items()}
-        users = Inventory.of(self.connection).users_of(*paths.values())
+        users = users_now(self, *paths.values())
         overlays = storage.overlays_of(self.raw, paths.values())
         removed: list[str] = []
         gone: set[str] = set()

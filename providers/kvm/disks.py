@@ -27,6 +27,7 @@ from providers.kvm.machines import KvmMachines
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
 from providers.kvm.sources import DiskSources
+from providers.kvm.users import refuse_disguised, users_now
 from providers.kvm.volumes import grow_anywhere
 from providers.kvm.xml import disks as parts
 from providers.kvm.xml.build import write
@@ -182,6 +183,7 @@ class KvmDisks(Part, Disks):
                 return self._record(domain)
             self._refuse_removal(domain, volume)
             seen = storage.check_image(self.raw, volume, field="disk")
+            refuse_disguised(self, volume, seen.format)
             in_files = storage.pool_type(target) in storage.FILE_POOLS
             format_ = "qcow2" if in_files and drive.format == "qcow2" else "raw"
             with ExitStack() as undo:
@@ -256,10 +258,10 @@ class KvmDisks(Part, Disks):
         if domain.snapshotNum(0):
             raise Conflict("A snapshot may need this disk; delete the snapshots first, or keep the disk.")
         path = volume.path()
-        users = [user for user in Inventory.of(self.connection).users_of(path)[path] if user != domain.UUIDString()]
+        users = [user for user in users_now(self, path)[path] if user != domain.UUIDString()]
         if users:
             raise Conflict("Another VM has this disk too, so it has to stay where it is.", ", ".join(users))
-        above = storage.overlays_of(self.raw, [path])[path]
+        above = storage.overlays_of(self.raw, [path], refresh=True)[path]
         if above:
             raise Conflict("Other disks build on this one, so it has to stay where it is.", ", ".join(above))
 

@@ -240,7 +240,7 @@ class Inventory:
         try:
             # A running VM starts from another document next time.
             after = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if active else ""
-            machine = _placed(self._connection.raw, read_machine(domain.XMLDesc(0), after))
+            machine = placed(self._connection.raw, read_machine(domain.XMLDesc(0), after))
             return Known(machine, active, time.monotonic(), self._all_sizes(uuid, machine, sizes))
         except (LibvirtError, ProviderError):
             self.forget(uuid)
@@ -268,7 +268,7 @@ class Inventory:
         return found
 
 
-def _placed(raw: Any, machine: SeenMachine) -> SeenMachine:
+def placed(raw: Any, machine: SeenMachine) -> SeenMachine:
     """The same with paths for the drives that name a pool and a volume, as documents of other tools do."""
     if not any(drive.volume for drive in machine.all_drives):
         return machine

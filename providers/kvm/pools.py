@@ -25,6 +25,7 @@ from providers.kvm.inventory import Inventory
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
 from providers.kvm.pool_sources import TYPES, PoolPlan, plan
+from providers.kvm.users import users_now
 from providers.kvm.xml.storage import pool_document, read_pool, read_pool_types
 
 #: What a host that could not open a pool's source is to be asked about, and the field of it.
@@ -158,7 +159,7 @@ class KvmPools(Part, Pools):
     def _refuse_when_used(self, pool: Any, volumes: Sequence[Any]) -> None:
         name, paths = pool.name(), [volume.path() for volume in volumes]
         inventory = Inventory.of(self.connection)
-        users = inventory.users_of(*paths)
+        users = users_now(self, *paths)
         used = [path for path in paths if users[path]]
         for _, known in inventory.everything():
             used += [drive.source for drive in known.machine.all_drives if drive.pool == name]

@@ -232,11 +232,12 @@ def refreshed(pool: Any) -> None:
         _log.debug("Pool %s is not refreshed now: %s", pool.name(), exc)
 
 
-def overlays_of(raw: Any, paths: Iterable[str]) -> dict[str, list[str]]:
-    """For each path the paths of volumes that build directly on it, in all active pools."""
+def overlays_of(raw: Any, paths: Iterable[str], *, refresh: bool = False) -> dict[str, list[str]]:
+    """For each path the paths of volumes that build directly on it, in all active pools. `refresh` finds those that
+    were made beside libvirt."""
     found: dict[str, list[str]] = {path: [] for path in paths}
     pools = raw.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
-    for _, volume in all_seen(pools, refresh=False):
+    for _, volume in all_seen(pools, refresh=refresh):
         if volume.backing in found:
             found[volume.backing].append(volume.path)
     return found

@@ -413,6 +413,34 @@ def test_a_disk_named_by_its_pool_is_known_by_its_place(
     assert not Path(volume.path).exists()
 
 
+def test_what_a_stopped_vm_was_given_without_an_event_is_not_taken_from_it(
+    backend: Backend, make_vm: MakeVm, make_volume: MakeVolume, volumes: Names
+) -> None:
+    vm, giver, volume = make_vm(), make_vm(disks=(DiskSpec(size_gib=1, shareable=True),)), make_volume(format="raw")
+    own = disk(giver, "vda").volume
+    backend.driver.machines.list()
+    for path, target in ((volume.path, "vdb"), (own, "vdc")):
+        command = ["virsh", "-q", "-c", "qemu:///system", "attach-disk", vm.external_id, path, target, "--config"]
+        subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(Conflict):
+        backend.driver.volumes.delete(volume.external_id)
+    with pytest.raises(Conflict):
+        backend.driver.disks.detach(giver.external_id, "vda", delete=True)
+    backend.driver.machines.delete(giver.external_id)
+    assert {Path(own).name, volume.name} <= volumes()
+    backend.driver.machines.delete(vm.external_id)
+    backend.driver.volumes.delete(own)
+
+
+def test_a_layer_that_somebody_made_by_hand_keeps_what_is_below_it(backend: Backend, make_volume: MakeVolume) -> None:
+    volume, layer = make_volume(), backend.folder / "pool" / f"{backend.name}-by-hand.qcow2"
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", volume.path, str(layer)]
+    subprocess.run(command, check=True)
+    with pytest.raises(Conflict):
+        backend.driver.volumes.delete(volume.external_id)
+    backend.driver.volumes.delete(str(layer))
+
+
 # -- moving ------------------------------------------------------------------------------------------------------------
 
 

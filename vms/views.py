@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -35,6 +36,8 @@ MOST_AT_ONCE = 500
 #: Names and reasons travel in a header, which has its limits; open pages hear of the rest by their stream.
 MOST_TOLD = 20
 LONGEST_DESCRIPTION = 4000
+#: How long a dialog's answer waits for its job's end; its button turns meanwhile.
+DIALOG_WAIT_S = 0.7
 
 
 def user_of(request: HttpRequest) -> User:
@@ -286,7 +289,7 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
         outcome = chosen.perform(vm, user_of(request), **options)
     except ActionRefused as refusal:
         return _refused(request, vm, refusal)
-    job = jobs.wait(outcome) if isinstance(outcome, Job) else None
+    job = jobs.wait(outcome, _patience(form)) if isinstance(outcome, Job) else None
     if form is not None and chosen.confirm == "none":
         return _after_form(request, vm, chosen, form, job)
     if not is_htmx(request):
@@ -299,6 +302,13 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
     if job is not None and job.has_failed:
         toast(response, f"{chosen.label} “{vm.name}”: {job.reason}", "error")
     return response
+
+
+def _patience(form: ActionForm | None) -> float | None:
+    """A dialog waits a little longer: what is refused at once then stands beside its field, with what was typed."""
+    if form is None or not settings.FAST_LANE_S:
+        return None
+    return max(float(settings.FAST_LANE_S), DIALOG_WAIT_S)
 
 
 def _after_form(

@@ -263,7 +263,9 @@ class ResourcePages(ABC, Generic[R]):
         is_there = self.visible_to(user_of(request)).filter(uuid=uuid).exists()
         has_failed = job is not None and job.has_failed
         is_active = job is not None and job.is_active
-        sentence = f"{action.doing} “{name}”." if is_active else action.done or f"{action.label} “{name}”: done."
+        sentence = action.done or f"{action.label} “{name}”: done."
+        if is_active and job is not None:
+            sentence = f"{job.title}: the page shows how far it is."
         if has_failed and job is not None:
             sentence = f"{action.label} “{name}”: {job.reason}"
         if not is_htmx(request) or (target(request).startswith("page-") and not is_there):

@@ -20,16 +20,19 @@ from providers.machines import machines_at
 from providers.models import Provider
 from storage.models import Image, Pool, Volume
 
+MEDIUM = "iso"
+
 
 def apply(provider: Provider, records: Sequence[VolumeRecord], *, is_complete: bool = False) -> Outcome[Volume]:
     """Write what differs and tell open pages; with `is_complete` volumes that were not told are missing or forgotten.
 
-    What is an image has its own row and page, so it is passed over. A volume that belongs to nobody yet becomes its
+    What is an image has its own row and page, so it is passed over; and so are media for drives, such as the seeds that
+    machines are told their first words with. A volume that belongs to nobody yet becomes its
     machine's project's as soon as a machine of that project alone has it.
     """
     images = set(Image.objects.filter(provider=provider).values_list("external_id", flat=True))
     pools = dict(Pool.objects.filter(provider=provider).values_list("external_id", "pk"))
-    kept = [record for record in records if record.external_id not in images]
+    kept = [record for record in records if record.external_id not in images and record.format != MEDIUM]
     with transaction.atomic():
         outcome = reconcile(
             Volume.objects.filter(provider=provider).exclude(external_id=""),

@@ -197,11 +197,12 @@ def test_a_machines_disk_is_its_projects_and_cannot_be_deleted_from_under_it(
     assert "A machine has it" in shown(client, f"/volumes/{volume.uuid}/menu")
 
 
-def test_what_is_an_image_is_no_volume_here(synced: Provider) -> None:
+def test_what_is_an_image_or_a_medium_is_no_volume_here(synced: Provider) -> None:
     image = Image.objects.filter(provider=synced).first()
     assert image is not None
     record = VolumeRecord(external_id=image.external_id, name=image.name)
-    volume_inventory.apply(synced, [record, VolumeRecord(external_id="v-1", name="mine")])
+    seed = VolumeRecord(external_id="s-1", name="web-seed.iso", format="iso", used_by=("vm-1",))
+    volume_inventory.apply(synced, [record, seed, VolumeRecord(external_id="v-1", name="mine")])
     assert [one.name for one in Volume.objects.all()] == ["mine"]
 
 

@@ -111,10 +111,10 @@ def test_looking_at_graphs_is_told_and_at_a_list_only_without_history(
     make_vm: MakeVm, alice: User, client_of: SignIn, looked: list[object], settings: Settings
 ) -> None:
     vm, client = make_vm(), client_of(alice)
-    client.get("/vms/sparklines", {"ids": vm.uuid})
+    client.get("/vms/sparklines", {"ids": str(vm.uuid)})
     assert looked == []
     settings.KVWEB_METRICS_HISTORY = False
-    client.get("/vms/sparklines", {"ids": vm.uuid})
+    client.get("/vms/sparklines", {"ids": str(vm.uuid)})
     assert looked == [vm.provider.uuid]
     client.get(f"/vms/{vm.uuid}/metrics/data")
     assert looked == [vm.provider.uuid] * 2

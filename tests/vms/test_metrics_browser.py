@@ -1,0 +1,141 @@
+"""Graphs and sparklines in a browser: drawn, readable without eyes, and still there when the page is renewed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from pytest_django import Settings
+
+from kvweb.accounts.models import User
+from kvweb.metrics.series import HOST
+from kvweb.metrics.store import reader
+from tests.conftest import MakeVm
+from tests.vms.test_metrics import measured
+from vms.models import VirtualMachine
+
+sync_api = pytest.importorskip("playwright.sync_api")
+AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """One browser for the module. Its event loop stays in this thread, where Django would else refuse to work."""
+    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        try:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        except sync_api.Error as exc:
+            pytest.skip(f"There is no Chromium here: {exc.message.splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def vm(make_vm: MakeVm, settings: Settings, tmp_path: Path) -> Iterator[VirtualMachine]:
+    """One that was measured for ten minutes, and so was its host."""
+    settings.KVWEB_HOME = tmp_path
+    reader.cache_clear()
+    made = make_vm(name="web", power="running", memory_mib=1024)
+    measured(
+        made,
+        cpu_percent=40,
+        memory_mib=300,
+        disk_read=5000,
+        disk_write=9000,
+        disk_reads=3,
+        disk_writes=4,
+        net_rx=10,
+        net_tx=20,
+    )
+    made.external_id, own = HOST, made.external_id
+    measured(made, cpu_percent=10, memory_mib=3000, load=1.0)
+    made.external_id = own
+    yield made
+    reader.cache_clear()
+
+
+@pytest.fixture
+def open_page(chromium: Any, live_server: Any, client_of: Any) -> Iterator[Any]:
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_as(user: User, address: str, *, theme: str = "light", width: int = 1280) -> Any:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", bypass_csp=True
+        )
+        contexts.append(context)
+        session = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+        context.route("**/events?*", lambda route: route.abort())
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(live_server.url + address)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_graphs_are_drawn_and_said(vm: VirtualMachine, root: User, open_page: Any, theme: str, width: int) -> None:
+    page = open_page(root, f"/vms/{vm.uuid}/metrics", theme=theme, width=width)
+    found = []
+    for address in (f"/vms/{vm.uuid}/metrics", f"/providers/{vm.provider.uuid}/host"):
+        page.goto(page.url.partition("/vms/")[0].partition("/providers/")[0] + address)
+        sync_api.expect(page.locator('[data-chart="cpu"] canvas')).to_have_count(1)
+        picture = page.locator('[data-chart="cpu"] [data-picture]')
+        sync_api.expect(picture).to_have_attribute("aria-label", re.compile("now (40|10) %"))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
+        page.evaluate(AXE.read_text())
+        # Words over a canvas of changing colours are not for a program to judge.
+        told = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa']})")
+        found += [f"{address}: {each['id']} {each['nodes'][0]['target']}" for each in told["violations"]]
+    assert found == []
+
+
+def test_another_range_and_the_value_under_the_pointer(vm: VirtualMachine, alice: User, open_page: Any) -> None:
+    page = open_page(alice, f"/vms/{vm.uuid}/metrics")
+    over = page.locator('[data-chart="cpu"] .u-over')
+    over.wait_for()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 20)
+    sync_api.expect(page.locator('[data-chart="cpu"] .chart-tip')).to_contain_text("CPU 40 %")
+    sync_api.expect(page.locator('[data-chart="memory"] .chart-tip')).to_contain_text("In use 300 MiB")
+    with page.expect_response(lambda answer: "range=month" in answer.url):
+        page.get_by_role("button", name="30 days").click()
+    sync_api.expect(page.get_by_role("button", name="30 days")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_part_that_is_renewed_keeps_its_graphs_and_range(vm: VirtualMachine, alice: User, open_page: Any) -> None:
+    page = open_page(alice, f"/vms/{vm.uuid}/metrics")
+    page.get_by_role("button", name="24 hours").click()
+    sync_api.expect(page.locator("[data-chart] canvas")).to_have_count(5)
+    with page.expect_response(lambda answer: "range=day" in answer.url):
+        page.evaluate(
+            """async (address) => {
+                const html = await (await fetch(address)).text();
+                const { parse, swap } = await import("/static/js/rows.js");
+                parse(html).forEach(swap);
+            }""",
+            f"/vms/{vm.uuid}/part/metrics",
+        )
+    sync_api.expect(page.locator("[data-chart] canvas")).to_have_count(5)
+    sync_api.expect(page.get_by_role("button", name="24 hours")).to_have_attribute("aria-pressed", "true")
+
+
+def test_rows_of_the_list_have_their_small_line(
+    vm: VirtualMachine, make_vm: MakeVm, alice: User, open_page: Any
+) -> None:
+    make_vm(name="never-measured")
+    page = open_page(alice, "/vms/")
+    line = page.locator(f"#vm-{vm.uuid} svg.spark")
+    sync_api.expect(line).to_have_attribute("aria-label", "CPU: 40 % now, at most 40 % in the last ten minutes")
+    assert page.locator("svg.spark").count() == 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -20,7 +23,8 @@ from providers.base import (
 )
 from providers.kvm.layers import Layers, layer_target
 from providers.kvm.native import LibvirtError, libvirt
-from providers.kvm.testing import Backend, first_disk, mark_disk, read_mark
+from providers.kvm.storage import wait_for
+from providers.kvm.testing import URI, Backend, first_disk, mark_disk, read_mark
 from providers.kvm.tidying import Tidying
 from tests.providers.kvm.conftest import MakeVm
 
@@ -373,6 +377,34 @@ def test_a_merge_that_died_is_made_up_for_by_the_next_deletion(
     assert content(backend, vm) == "two"
     backend.driver.snapshots.delete(vm.external_id, "two")
     assert content(backend, vm) == "two"
+    assert volumes() - before == own
+
+
+def test_a_worker_that_is_killed_while_it_merges_leaves_the_vm_off_and_whole(
+    backend: Backend, make_vm: MakeVm, volumes: Names
+) -> None:
+    before = volumes()
+    vm = make_vm()
+    own = volumes() - before
+    write(backend, vm, "then")
+    snap(backend, vm, "then", external=True)
+    write(backend, vm, "now")
+    program = f"""
+import os, signal
+from unittest import mock
+from providers.kvm.config import KvmConfig
+from providers.kvm.driver import KvmDriver
+driver = KvmDriver(KvmConfig(uri={URI!r}, pool={backend.name!r}))
+with mock.patch("providers.kvm.tidying._finished", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)):
+    driver.snapshots.delete({vm.external_id!r}, "then")
+"""
+    worker = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[3], check=False)
+    assert worker.returncode == -signal.SIGKILL
+    assert wait_for(lambda: now(backend, vm).power is PowerState.STOPPED, 20), "libvirt ends what it had started."
+    assert content(backend, vm) == "now"
+    snap(backend, vm, "next", external=True)
+    backend.driver.snapshots.delete(vm.external_id, "next")
+    assert content(backend, vm) == "now"
     assert volumes() - before == own
 
 

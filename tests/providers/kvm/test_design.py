@@ -115,6 +115,14 @@ def test_drives_and_their_boot_order(disks: Any, content: Content, drives: list[
     assert [(drive.target, drive.device, drive.boot_order) for drive in machine.drives] == drives
 
 
+@pytest.mark.parametrize("facts", [KVM, ARM])
+def test_eight_things_can_be_plugged_in_while_it_runs(facts: HostFacts) -> None:
+    small, large = designed(facts=facts), designed(FROM_IMAGE, facts, CONTENTS["image"])
+    assert small.root_ports == 6 + 8
+    assert large.root_ports == small.root_ports + len(CONTENTS["image"].disks) + len(FROM_IMAGE.nics)
+    assert designed(spec(options={"machine": "pc"})).root_ports == 0
+
+
 def test_each_bus_has_its_own_names() -> None:
     disks = (DiskSpec(size_gib=1, bus="sata"), DiskSpec(size_gib=1), DiskSpec(size_gib=1, bus="scsi"))
     machine = designed(spec(disks=disks), content=Content(disks=(DISK,) * 3, seed=SEED))

@@ -148,7 +148,51 @@ def test_a_machine_started_with_virsh_changes_its_row_within_a_second(
     time.sleep(1)  # the stream is open
     domain.create()
     expect(row).to_contain_text("Running", timeout=1000)
+
+    # From now on it is measured, and whoever looks sees it soon: its one processor turns in the firmware.
+    row.get_by_role("link", name="kvweb-test-live-outside", exact=True).click()
+    page.get_by_role("link", name="Metrics").click()
+    now = page.locator('[data-chart="cpu"] [data-now]')
+    expect(now).to_contain_text(re.compile(r"^\d.* %$"), timeout=60_000)
+    expect(page.locator('[data-chart="cpu"] canvas')).to_have_count(1)
+    page.goto(f"{portal.url}/vms/")
+    time.sleep(1)
     domain.destroy()
     expect(row).to_contain_text("Off", timeout=1000)
     domain.undefine()
     expect(row).to_have_count(0, timeout=5000)
+
+
+def test_a_network_is_made_in_the_browser_and_stays_live_beside_virsh(
+    signed_in: Page, portal: Portal, hypervisor: libvirt.virConnect
+) -> None:
+    page, name = signed_in, "kvweb-test-live-net"
+    row = page.locator("tr", has_text=name)
+    try:
+        page.goto(f"{portal.url}/networks/create")
+        page.fill("[name=name]", name)
+        page.locator("label.choice", has_text="Isolated").click()
+        page.locator("[data-fill=cidr]").first.click()
+        page.locator("#look >> text=It is free").wait_for()
+        page.get_by_role("button", name="Create network").click()
+        expect(page.locator(".title-line .state")).to_contain_text("Active", timeout=20_000)
+        network = hypervisor.networkLookupByName(name)
+        page.goto(f"{portal.url}/networks/")
+        network.destroy()
+        expect(row).to_contain_text("Stopped", timeout=10_000)
+        row.locator("a[data-menu]").click()
+        page.locator("#row-menu").get_by_role("menuitem", name="Start", exact=True).click()
+        expect(row).to_contain_text("Active", timeout=20_000)
+        assert network.isActive()
+        row.locator("a[data-menu]").click()
+        page.locator("#row-menu").get_by_role("menuitem", name="Delete").click()
+        page.fill("#dialog [name=typed]", name)
+        page.locator("#dialog button[type=submit]").click()
+        expect(row).to_have_count(0, timeout=20_000)
+        assert name not in [one.name() for one in hypervisor.listAllNetworks()]
+    finally:
+        for one in hypervisor.listAllNetworks():
+            if one.name() == name:
+                if one.isActive():
+                    one.destroy()
+                one.undefine()

@@ -78,7 +78,7 @@ class KvmNetworks(Part, Networks):
             existing = self._seen()
             if any(network.name == spec.name for network in existing):
                 raise AlreadyExists(f"A network called “{spec.name}” exists already.", field="name")
-            wish = wish_of(spec, self._host())
+            wish = wish_of(spec, self._host(spec))
             _refuse_overlap(wish, existing)
             network = self.raw.networkDefineXML(write(new(wish)))
             try:
@@ -100,7 +100,7 @@ class KvmNetworks(Part, Networks):
             if spec.name != network.name():
                 raise InvalidRequest("A network cannot be renamed.", field="name")
             before = network.XMLDesc(_INACTIVE)
-            wish = wish_of(spec, self._host(), read_network(before))
+            wish = wish_of(spec, self._host(spec), read_network(before))
             _refuse_overlap(wish, [other for other in self._seen() if other.name != spec.name])
             after = read(before)
             edit(after, wish)
@@ -205,8 +205,22 @@ class KvmNetworks(Part, Networks):
     def _seen(self) -> Sequence[SeenNetwork]:
         return tuple(still_there(self.raw.listAllNetworks(0), lambda network: read_network(network.XMLDesc(0))))
 
-    def _host(self) -> HostNetworking:
-        return HostNetworking(interfaces=self._interfaces(0), libvirt=self.raw.getLibVersion())
+    def _host(self, spec: NetworkSpec) -> HostNetworking:
+        found = self._interfaces(0)
+        if found is not None:
+            names = {each.name for each in found}
+            asked = [name for name in (spec.bridge, spec.forward_device) if name and name not in names]
+            # A list leaves out devices that programs made, which a bridge of Open vSwitch may be.
+            found = [*found, *(each for name in asked if (each := self._interface(name)) is not None)]
+        return HostNetworking(interfaces=found, libvirt=self.raw.getLibVersion())
+
+    def _interface(self, name: str) -> SeenInterface | None:
+        try:
+            return read_interface(self.raw.interfaceLookupByName(name).XMLDesc(0))
+        except LibvirtError as exc:
+            if has_code(exc, libvirt.VIR_ERR_NO_INTERFACE):
+                return None
+            raise
 
     def _interfaces(self, flags: int) -> Sequence[SeenInterface] | None:
         try:

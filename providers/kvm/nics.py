@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import ExitStack
 from copy import deepcopy
@@ -172,13 +173,22 @@ class KvmNics(Part, Nics):
             else:
                 domain.updateDeviceFlags(_text(wanted), _LIVE)
         except LibvirtError as exc:
-            if has_code(exc, libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED):
+            if _is_not_for_running(exc):
                 return False
             raise
         return True
 
     def _record(self, domain: Any) -> VmRecord:
         return KvmMachines(self.connection, self.config).record(domain)
+
+
+def _is_not_for_running(error: Exception) -> bool:
+    """Whether libvirt takes this change of a card only while the VM is off."""
+    if has_code(error, libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED):
+        return True
+    # A port of Open vSwitch that is told to change is plugged into a Linux bridge by mistake (libvirt 9.0).
+    vendor: Any = error
+    return has_code(error, libvirt.VIR_ERR_SYSTEM_ERROR) and vendor.get_int1() == errno.EOPNOTSUPP
 
 
 def _changed(element: Element, change: NicChange, *, keep_place: bool) -> Element:

@@ -59,8 +59,8 @@ def check_plug(
     """Raise NotFound or InvalidRequest for what this network does not do for a card; `at` begins the fields' names."""
     if filter_ and filter_ not in filters(raw):
         raise NotFound(f"The hypervisor has no traffic filter “{filter_}”.", field=f"{at}filter")
-    if filter_ and plug.is_direct:
-        raise InvalidRequest("A card that sits on a device of the host cannot be filtered.", field=f"{at}filter")
+    if filter_ and (plug.is_direct or plug.is_ovs):
+        raise InvalidRequest("Only cards on a Linux bridge can be filtered.", field=f"{at}filter")
     if isolated and (plug.is_direct or plug.is_ovs):
         raise InvalidRequest("Only cards on a Linux bridge can be kept apart from each other.", field=f"{at}isolated")
     if vlan is not None and not plug.is_ovs and (plug.is_direct or raw.getLibVersion() < TAGS_ON_LINUX_BRIDGES):

@@ -110,9 +110,11 @@ def pending_cards(live: Element, after: Element) -> Iterator[str]:
     for mac in then.keys() - now.keys():
         yield f"Card {mac}: added"
     for mac in now.keys() & then.keys():
-        for what, old, new in zip(("network", "model", "filter"), _facts(now[mac]), _facts(then[mac]), strict=True):
-            if old != new:
-                yield f"Card {mac}: {what} {old or 'none'} → {new or 'none'}"
+        before, after_it = _facts(now[mac]), _facts(then[mac])
+        for what, old in before.items():
+            # Without a tag of its own a card has its network's, which the running document tells as well.
+            if old != after_it[what] and (what != "VLAN" or after_it[what]):
+                yield f"Card {mac}: {what} {old or 'none'} → {after_it[what] or 'none'}"
 
 
 def _by_mac(root: Element) -> dict[str, Element]:
@@ -120,9 +122,14 @@ def _by_mac(root: Element) -> dict[str, Element]:
     return {mac: card for card in cards if (mac := text_at(card, "mac/@address").lower())}
 
 
-def _facts(card: Element) -> tuple[str, str, str]:
-    where = text_at(card, "source/@network") or text_at(card, "source/@bridge") or text_at(card, "source/@dev")
-    return where, text_at(card, "model/@type"), text_at(card, "filterref/@filter")
+def _facts(card: Element) -> dict[str, str]:
+    return {
+        "network": text_at(card, "source/@network") or text_at(card, "source/@bridge") or text_at(card, "source/@dev"),
+        "model": text_at(card, "model/@type"),
+        "filter": text_at(card, "filterref/@filter"),
+        "isolated": text_at(card, "port/@isolated"),
+        "VLAN": text_at(card, "vlan/tag[1]/@id"),
+    }
 
 
 def _filter(card: Element, name: str, address: str) -> None:

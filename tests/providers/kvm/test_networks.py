@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import socket
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from providers.base import (
     NetworkMode,
     NetworkRecord,
     NetworkSpec,
+    NicChange,
     NicSpec,
     NotFound,
     StaticLease,
@@ -256,6 +258,46 @@ def test_a_bridge_of_the_host_belongs_to_the_host(backend: Backend, make_network
         with pytest.raises(Conflict):
             refused()
     assert list(networks.leases(bridge)) == []
+
+
+# -- VLANs -------------------------------------------------------------------------------------------------------------
+
+
+def ovs(*words: str) -> str:
+    done = subprocess.run(["ovs-vsctl", "--timeout=5", *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def switch() -> Iterator[str]:
+    """A bridge of Open vSwitch that needs nothing of the kernel."""
+    if shutil.which("ovs-vsctl") is None or not Path("/var/run/openvswitch/db.sock").exists():
+        pytest.skip("Open vSwitch does not run on this machine")
+    name = f"kvwt{random.randrange(10**6)}"
+    ovs("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev")
+    yield name
+    ovs("del-br", name)
+
+
+def test_open_vswitch_tags_what_a_network_or_a_card_says(
+    backend: Backend, make_vm: MakeVm, make_network: MakeNetwork, switch: str
+) -> None:
+    nics, network = backend.driver.nics, make_network(mode=NetworkMode.BRIDGE, cidr="", bridge=switch, vlan=7)
+    assert (network.bridge, network.vlan) == (switch, 7)
+    vm = make_vm(nics=(NicSpec(network=network.name),), disks=(), start=True)
+    vm = nics.add(vm.external_id, NicSpec(network=network.name, vlan=9, mac=MAC))
+    assert [nic.vlan for nic in vm.nics or ()] == [7, 9]
+    taps = etree.fromstring(virsh("dumpxml", vm.external_id)).xpath("devices/interface/target/@dev")
+    assert isinstance(taps, list)
+    assert [ovs("get", "port", str(tap), "tag") for tap in taps] == ["7", "9"]
+    waiting = nics.update(vm.external_id, MAC, NicChange(vlan=11))
+    assert waiting.pending == (f"Card {MAC}: VLAN 9 → 11",)
+    for wrong in ({"filter": "clean-traffic"}, {"isolated": True}):
+        with pytest.raises(InvalidRequest):
+            nics.add(vm.external_id, NicSpec.model_validate({"network": network.name, **wrong}))
+    backend.driver.power.stop(vm.external_id, force=True)
+    started = backend.driver.power.start(vm.external_id)
+    assert ([nic.vlan for nic in started.nics or ()], started.pending) == ([7, 11], ())
 
 
 # -- kept addresses ----------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ FileForm = str | Mapping[str, Any]
 
 DISK_KEYS = frozenset(
     {"size", "pool", "thin", "interface", "name", "image", "format", "shareable", "existing", "volume"}
+    | {"cache", "readonly"}
 )
 _NET_ADDRESS_KEYS = frozenset({"ip", "mask", "netmask", "prefix", "gateway", "dns", "reserveip"})
 NET_KEYS = _NET_ADDRESS_KEYS | {"name", "mac", "type", "filter", "isolated", "vlan"}
@@ -47,9 +48,15 @@ def disk_spec(core: Core, form: DiskForm, defaults: DiskDefaults, image: str = "
     elif isinstance(form, str):
         form = {"existing": form}
     refuse_extras("disks", form, DISK_KEYS)
+    use = {
+        "bus": str(form.get("interface") or defaults.interface),
+        "cache": str(form.get("cache") or ""),
+        "read_only": bool(form.get("readonly")),
+        "shareable": bool(form.get("shareable")),
+    }
     existing = form.get("existing") or form.get("volume")
     if existing:
-        return spec_of(DiskSpec, volume=volume_id(core, str(existing)), shareable=bool(form.get("shareable")))
+        return spec_of(DiskSpec, volume=volume_id(core, str(existing)), **use)
     own_image = form.get("image")
     size = form.get("size", defaults.size_gib)
     return spec_of(
@@ -57,11 +64,10 @@ def disk_spec(core: Core, form: DiskForm, defaults: DiskDefaults, image: str = "
         size_gib=None if size is None else whole_number(size, "The size of a disk"),
         pool=core.pool_id(form["pool"]) if form.get("pool") else defaults.pool,
         thin=bool(form.get("thin", defaults.thin)),
-        bus=str(form.get("interface") or defaults.interface),
         name=str(form.get("name") or ""),
         format=str(form.get("format") or ""),
         image=core.image_id(str(own_image)) if own_image else image,
-        shareable=bool(form.get("shareable")),
+        **use,
     )
 
 

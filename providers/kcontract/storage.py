@@ -8,7 +8,6 @@ from typing import Any
 from providers.base import (
     DiskDevice,
     DiskRecord,
-    DiskSpec,
     InvalidRequest,
     NotFound,
     NotSupported,
@@ -18,7 +17,7 @@ from providers.base import (
     VolumeSpec,
 )
 from providers.kcontract.core import Core, Result, called, changes, refuse_extras, spec_of, whole_number
-from providers.kcontract.forms import DiskDefaults, disk_spec, volume_id
+from providers.kcontract.forms import DiskDefaults, disk_spec
 
 
 class Storage(Core):
@@ -62,15 +61,16 @@ class Storage(Core):
         overrides: Mapping[str, Any] | None = None,
         diskname: str | None = None,
     ) -> Result | None:
-        """Plugs a new disk, or the `existing` volume, into a VM; with `novm` makes a volume called `name` instead."""
-        refuse_extras("add_disk", dict(overrides or {}), ())
+        """Plugs a new disk, or the `existing` volume, into a VM; with `novm` makes a volume called `name` instead.
+
+        `overrides`: format, cache, readonly.
+        """
+        further = dict(overrides or {})
+        refuse_extras("add_disk", further, () if novm else ("format", "cache", "readonly"))
         if novm:
             return self.create_disk(name, size, pool=pool, thin=thin, image=image)
         disks, vm = self.facet(self.driver.disks, "disks to change"), self.vm(name)
-        if existing:
-            disks.attach(vm.external_id, DiskSpec(volume=volume_id(self, existing), shareable=shareable))
-            return None
-        form = {"size": size, "name": diskname, "shareable": shareable, "image": image}
+        form = {**further, "size": size, "name": diskname, "shareable": shareable, "image": image, "existing": existing}
         defaults = DiskDefaults(
             size_gib=None, pool=self.pool_id(pool), thin=thin, interface=interface if interface != "virtio" else ""
         )

@@ -161,6 +161,12 @@ def test_disks_are_added_in_all_ways(k: Kbase) -> None:
     done(k.add_disk("alone", 6, novm=True))
     assert "alone" in k.list_disks()
     refused(k.add_disk("box", 1, overrides={"wwn": "0x1"}), "wwn")
+    refused(k.add_disk("alone too", 1, novm=True, overrides={"cache": "none"}), "cache")
+    done(k.create_disk("slow", 1))
+    done(k.add_disk("box", existing="slow", interface="sata", overrides={"cache": "unsafe", "readonly": True}))
+    disk = next(each for each in k.vm("box").disks or () if each.bus == "sata")
+    assert (disk.cache, disk.read_only) == ("unsafe", True)
+    refused(k.add_disk("box", 1, overrides={"cache": "magic"}), "magic")
     refused(k.add_disk("nobody", 1), "nobody")
     refused(k.add_disk("box", existing="loose"), "already")
 

@@ -443,6 +443,31 @@ def opens_consoles_of_stopped_vms(driver: FakeDriver) -> None:
     bend(driver.consoles, open=opening)
 
 
+def says_nothing_of_what_waits(driver: FakeDriver) -> None:
+    set_vcpus = present(driver.reshape).set_vcpus
+    bend(present(driver.reshape), set_vcpus=lambda vm, vcpus: replace(set_vcpus(vm, vcpus), pending=()))
+
+
+def shows_what_is_to_come(driver: FakeDriver) -> None:
+    set_vcpus = present(driver.reshape).set_vcpus
+    bend(present(driver.reshape), set_vcpus=lambda vm, vcpus: replace(set_vcpus(vm, vcpus), vcpus=vcpus))
+
+
+def takes_any_option(driver: FakeDriver) -> None:
+    set_options = present(driver.reshape).set_options
+    known = present(driver.reshape).options
+
+    def leniently(vm: str, options: Any) -> VmRecord:
+        return set_options(vm, {name: value for name, value in options.items() if name in known(vm).pending})
+
+    bend(present(driver.reshape), set_options=leniently)
+
+
+def takes_the_disk_with_the_first_boot_data(driver: FakeDriver) -> None:
+    remove = present(driver.reshape).remove_cloud_init
+    bend(present(driver.reshape), remove_cloud_init=lambda vm: replace(remove(vm), disks=()))
+
+
 def clones_share_their_cards(driver: FakeDriver) -> None:
     honest = present(driver.clones).clone
 
@@ -652,6 +677,10 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (switches_networks_off_under_vms, "networks::a_network_is_not_switched_off_under_a_running_vm"),
     (changes_cards_in_words_only, "nics::a_card_changes_in_every_way_that_was_probed"),
     (adds_cards_twice, "nics::a_card_is_added_once_and_a_mac_belongs_to_one"),
+    (says_nothing_of_what_waits, "reshape::what_waits_for_the_next_start_is_told_and_comes"),
+    (shows_what_is_to_come, "reshape::what_waits_for_the_next_start_is_told_and_comes"),
+    (takes_any_option, "reshape::options_are_told_and_an_unknown_one_is_refused"),
+    (takes_the_disk_with_the_first_boot_data, "reshape::first_boot_data_is_taken_away_once_and_the_disks_stay"),
     (clones_share_their_cards, "clones::a_full_clone_is_a_vm_of_its_own"),
 )
 

@@ -96,7 +96,7 @@ class ImagePages(ResourceListPages[Image]):
             "is_own_upload": upload is not None and upload.user_id == user.pk,
             "job": job,
             "may_cancel_job": isinstance(job, Job) and may_cancel(user, job),
-            "again_address": f"{reverse('images:add')}?from=url&again={failed.uuid}" if again and failed else "",
+            "again_address": _again(failed) if again and failed else "",
             "may_create_vm": ready(resource) is True and allowed_somewhere(user, "vm.create"),
             "may_download": ready(resource) is True
             and takes(resource.provider, "download")
@@ -117,6 +117,12 @@ class ImagePages(ResourceListPages[Image]):
         del page, filters
         may_add = allowed_somewhere(user_of(request), "image.create")
         return {"create_address": reverse("images:add") if may_add else "", "create_label": "Add image"}
+
+
+def _again(failed: Job) -> str:
+    """The form as it was; one of the catalogue is chosen once more."""
+    address = reverse("images:add")
+    return f"{address}?from=url&again={failed.uuid}" if failed.form else address
 
 
 def _named(by_id: dict[tuple[int, str], Machine], image: Image) -> list[Machine]:

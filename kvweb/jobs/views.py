@@ -149,7 +149,11 @@ _AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "ta
 
 def _again(job: Job) -> dict[str, str] | None:
     """How to try a failed job again: a button of its machine, or the form of its creation with the same values."""
-    if not (job.has_failed or job.state == JobState.CANCELLED) or not job.subject.startswith("vm:"):
+    has_ended_badly = job.has_failed or job.state == JobState.CANCELLED
+    if has_ended_badly and job.kind == "image.fetch":
+        # One of the catalogue was not typed: it is chosen once more.
+        return {"how": "form", "address": f"/images/add?from=url&again={job.uuid}" if job.form else "/images/add"}
+    if not has_ended_badly or not job.subject.startswith("vm:"):
         return None
     if job.kind == "vm.create":
         return {"how": "form", "address": f"/vms/create?again={job.uuid}"} if job.form else None

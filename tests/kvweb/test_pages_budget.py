@@ -23,7 +23,7 @@ from kvweb.accounts.models import Membership, Project, User
 from kvweb.jobs.models import Job
 from networking.models import Network
 from providers.models import Health, Provider
-from storage.models import Pool, Volume
+from storage.models import Image, Pool, Volume
 from vms.models import VirtualMachine
 
 BUDGETS: dict[str, int] = json.loads((Path(__file__).parents[1] / "budgets/queries.json").read_text())
@@ -81,6 +81,11 @@ def fill_storage_and_networks(project: Project, provider: Provider, vms: list[Vi
     Network.objects.bulk_create(
         Network(provider=provider, external_id="net0" if number == 0 else f"net-{number}", name=f"net-{number}",
                 mode="nat", cidrs=[f"10.{number}.0.0/24"], dhcp=True)
+        for number in range(60)
+    )  # fmt: skip
+    Image.objects.bulk_create(
+        Image(provider=provider, external_id=f"i-{number}", name=f"image-{number}.qcow2", os="debian", size_gib=2,
+              used_by=[vm.external_id for vm in vms[number : number + 3]])
         for number in range(60)
     )  # fmt: skip
     Volume.objects.bulk_create(

@@ -1,0 +1,76 @@
+"""Pages of images in a real browser: accessible in both themes and widths, and the file chooser of an upload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvweb.accounts.models import Project, User
+from kvweb.portal.inventory import sync
+from providers.models import Provider
+from providers.pool import driver_for
+from storage.models import Image, Pool, Upload
+from tests.kvweb.test_pages_browser import AXE, browser, open_page, pytestmark
+
+__all__ = ["browser", "open_page", "pytestmark"]
+
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture
+def images(fake_provider: Provider, project: Project, alice: User) -> dict[str, Image]:
+    """One of each sort."""
+    with driver_for(fake_provider) as driver:
+        sync(fake_provider, driver)
+    pool = Pool.objects.filter(provider=fake_provider).order_by("name").first()
+    assert pool is not None
+    make = partial(Image.objects.create, pool=pool.external_id)
+    found = {
+        "ready": make(provider=fake_provider, external_id="i-x", name="debian.qcow2", title="Debian", os="debian",
+                      default_user="debian", size_gib=2, project=project, source="https://example.org/debian.qcow2"),
+        "failed": make(provider=fake_provider, name="lost.img", project=project, problem="Add the image failed: Gone."),
+        "coming": make(provider=fake_provider, name="coming.img", project=project),
+    }  # fmt: skip
+    Upload.objects.create(image=found["coming"], user=alice, file_name="coming.img", size=100, received=40,
+                          chunk_bytes=40)  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_pages_are_accessible(
+    images: dict[str, Image], alice: User, open_page: OpenPage, theme: str, width: int
+) -> None:
+    addresses = ["/images/", "/images/add", "/images/add?from=url", "/images/add?from=upload"]
+    addresses += [f"/images/{image.uuid}/" for image in images.values()]
+    addresses += [f"/images/{images['ready'].uuid}/ask/{action}" for action in ("describe", "delete")]
+    page = open_page(alice, addresses[0], theme=theme, width=width)
+    origin = page.url.removesuffix("/images/")
+    found = []
+    for address in addresses:
+        page.goto(origin + address)
+        page.evaluate(AXE.read_text())
+        result = page.evaluate("axe.run(document)")
+        found += [f"{address}: {item['id']} at {item['nodes'][0]['target']}" for item in result["violations"]]
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        found += [f"{address}: {wider} pixels wider than the window"] if wider > 0 else []
+    assert found == []
+
+
+def test_a_file_is_chosen_by_keyboard_and_what_is_wrong_is_said(
+    images: dict[str, Image], alice: User, open_page: OpenPage, tmp_path: Path
+) -> None:
+    del images
+    file = tmp_path / "coming.img"
+    file.write_bytes(b"kvweb" * 1000)
+    page = open_page(alice, "/images/add?from=upload")
+    assert page.get_by_role("button", name="Send the file").is_disabled()
+    page.locator("[data-upload-file]").focus()
+    page.locator("[data-upload-file]").set_input_files(str(file))
+    page.get_by_text("coming.img, 0.0 MB").wait_for()
+    page.get_by_role("button", name="Send the file").click()
+    page.get_by_text("The pool holds an image “coming.img” already.").wait_for()
+    assert Upload.objects.count() == 1

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from kvweb.jobs.handlers import handler
-from kvweb.jobs.models import Job
+from kvweb.jobs.models import Job, JobState
 from kvweb.jobs.outcomes import Failed
 from kvweb.jobs.progress import Reporter
 from kvweb.jobs.schedule import every_tick
@@ -27,8 +27,11 @@ from storage.volume_services import read as read_volumes
 logger = logging.getLogger(__name__)
 
 HOURLY = timedelta(hours=1)
-#: A reading that failed is not tried again before this.
+#: A reading that failed is not tried again before this,
 RETRY_AFTER = timedelta(minutes=15)
+#: and one that succeeded not repeated, however many machines are being made.
+AT_MOST_EVERY = timedelta(minutes=1)
+LAST = ("subject", "state", "created_at")
 
 
 def _volumes(driver: Driver) -> Volumes:
@@ -118,14 +121,16 @@ def read(job: Job, reporter: Reporter) -> dict[str, Any]:
 
 @every_tick
 def read_those_that_are_due() -> None:
-    """Volumes are read when somebody looks; once an hour also when nobody does, so that found ones get their owner."""
+    """Volumes are read when somebody looks; besides that after a machine told of one that is not known, and hourly."""
     now = timezone.now()
-    lately = Job.objects.filter(kind="volumes.read", created_at__gt=now - RETRY_AFTER)
-    tried = set(lately.values_list("subject", flat=True))
+    lately = Job.objects.filter(kind="volumes.read", created_at__gt=now - HOURLY).order_by("created_at")
+    last = {subject: (state, created_at) for subject, state, created_at in lately.values_list(*LAST)}
     providers = Provider.objects.filter(is_enabled=True).exclude(health=Health.FAILED)
-    for provider in providers.annotate(volumes_at=Max("pools__volumes_at")):
-        is_due = provider.volumes_at is None or now - provider.volumes_at > HOURLY
-        if f"volumes:{provider.uuid}" in tried:
+    for provider in providers.annotate(volumes_at=Max("pools__volumes_at"), pool_count=Count("pools")):
+        if provider.can.volumes is None or provider.inventory_at is None:
             continue
-        if is_due and provider.can.volumes is not None and provider.inventory_at is not None:
+        state, at = last.get(f"volumes:{provider.uuid}", (JobState.SUCCEEDED, now - HOURLY))
+        pause = AT_MOST_EVERY if state == JobState.SUCCEEDED and provider.pool_count else RETRY_AFTER
+        is_due = provider.volumes_at is None or now - provider.volumes_at > HOURLY
+        if is_due and now - at > pause:
             read_volumes(provider)

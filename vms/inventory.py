@@ -21,6 +21,7 @@ from kvweb.events.services import News, publish, publish_many
 from providers.base import DiskDevice, PowerState, VmRecord
 from providers.inventory import write_columns
 from providers.models import Provider
+from storage.volume_moves import Move, note_moves
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
@@ -260,6 +261,7 @@ def _take_over(
     news = _write(provider, differing, fingerprints, asked_at)
     created = [_adopt(provider, record, asked_at) for record in unknown if record.external_id not in recognised]
     VirtualMachine.objects.bulk_create(created)
+    note_moves(provider, [Move(row.external_id, None, row.disks) for row in created])
     news.extend(News(row.subject, row.project_id) for row in _mark_missing(unseen, asked_at))
     news = [*(News(row.subject, row.project_id, "created") for row in created), *news]
     publish_many(news)
@@ -281,18 +283,23 @@ def _write(
     news: list[News] = []
     touched: list[SimpleNamespace] = []
     columns = {"fingerprint", "told_at"}
+    moves: list[Move] = []
     # Only what can differ, and no objects of the model: making those would cost more than reading and writing.
     facts = _new_facts(provider.pk, differing, fingerprints)
     for values in VirtualMachine.objects.filter(pk__in=differing).order_by().values("pk", *{*_ALWAYS_READ, *facts}):
         row = SimpleNamespace(**values)
         if row.told_at is not None and row.told_at > asked_at:
             continue
+        before = values.get("disks")
         if written := _update(row, differing[row.pk], facts):
             columns |= written
+            if "disks" in written:
+                moves.append(Move(row.external_id, before, row.disks))
             news.append(News(f"vm:{row.uuid}", row.project_id))
         row.fingerprint, row.told_at = _told(provider.pk, differing[row.pk]).fingerprint, asked_at
         touched.append(row)
     write_columns(VirtualMachine, touched, sorted(columns))
+    note_moves(provider, moves)
     return news
 
 

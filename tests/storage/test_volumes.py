@@ -15,13 +15,14 @@ from kvweb.audit.models import AuditEntry
 from kvweb.events.models import Event
 from kvweb.jobs.models import Job, JobState
 from kvweb.portal.inventory import sync
-from providers.base import DiskSpec, VmSpec, VolumeRecord, VolumeSpec
+from providers.base import DiskRecord, DiskSpec, PowerState, VmRecord, VmSpec, VolumeRecord, VolumeSpec
 from providers.models import Health, Provider
 from providers.pool import driver_for
 from providers.resource_jobs import take_identity
 from storage import volume_inventory, volume_jobs, volume_services
 from storage.models import Image, Pool, Volume
 from tests.conftest import MakeVm
+from vms import inventory as vms
 
 pytestmark = pytest.mark.django_db
 
@@ -338,3 +339,32 @@ def test_a_download_that_the_provider_refuses_says_why(
     client = client_of(alice)
     assert client.get(f"/transfer/volumes/{volume.uuid}/file").status_code == 302
     assert "“data”:" in shown(client, f"/volumes/{volume.uuid}/")
+
+
+def test_volumes_follow_what_machines_tell_of_their_disks(
+    make_volume: Callable[..., Volume], synced: Provider, alice: User, client_of: SignIn
+) -> None:
+    volume = make_volume()
+
+    def told(*disks: DiskRecord) -> Volume:
+        record = VmRecord(external_id="vm-1", name="web", power=PowerState.STOPPED, disks=disks)
+        vms.apply(synced, [record])
+        return Volume.objects.get()
+
+    has_it = told(DiskRecord(external_id="vda", volume=volume.external_id))
+    assert (has_it.used_by, has_it.is_used) == (["vm-1"], True)
+    assert "Attached" in shown(client_of(alice), "/volumes/")
+    has_it_no_more = told()
+    assert (has_it_no_more.used_by, has_it_no_more.is_used) == ([], False)
+
+
+def test_a_machine_with_a_volume_that_is_not_known_has_them_read(synced: Provider, run_jobs: RunJobs) -> None:
+    volume_jobs.read_those_that_are_due()
+    run_jobs()
+    Job.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+    volume_jobs.read_those_that_are_due()
+    assert Job.objects.filter(kind="volumes.read").count() == 1
+    disk = DiskRecord(external_id="vda", volume="v-new")
+    vms.apply(synced, [VmRecord(external_id="vm-1", name="web", power=PowerState.STOPPED, disks=(disk,))])
+    volume_jobs.read_those_that_are_due()
+    assert Job.objects.filter(kind="volumes.read").count() == 2

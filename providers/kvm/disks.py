@@ -208,9 +208,10 @@ class KvmDisks(Part, Disks):
                 source = storage.source_of(target, copy, format_)
                 domain.updateDeviceFlags(parts.with_medium(element, source), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
                 undo.pop_all()
-            ownership.disown(domain, *([old] if was_owned else [old, new]))
             Inventory.of(self.connection).forget(external_id)
             storage.remove(volume)
+            # Last: what is left when this ends half-way goes with its VM.
+            ownership.disown(domain, *([old] if was_owned else [old, new]))
             progress.report(100, "Done")
             return self._record(domain)
 

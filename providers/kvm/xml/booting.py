@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.base import InvalidRequest
 from providers.kvm.xml.amounts import number_of
-from providers.kvm.xml.build import Element, add, text_at
+from providers.kvm.xml.build import Element, add, attribute_at, text_at
 from providers.kvm.xml.edit import child, drop_all, drop_if_empty, put
 
 #: libvirt's words for kinds of devices (os/boot/@dev) and ours.
@@ -23,22 +23,22 @@ def read_booting(root: Element) -> dict[str, Any]:
     order = boot_order(root)
     if order:
         found["boot_order"] = order
-    if text_at(root, "os/bootmenu/@enable") == "yes":
+    if attribute_at(root, "os/bootmenu", "enable") == "yes":
         found["boot_menu"] = True
-    clock = text_at(root, "clock/@offset")
+    clock = attribute_at(root, "clock", "offset")
     if clock in {"utc", "localtime"}:
         found["clock"] = clock
     return found
 
 
 def has_uefi(root: Element) -> bool:
-    return text_at(root, "os/@firmware") == "efi" or text_at(root, "os/loader/@type") == "pflash"
+    return attribute_at(root, "os", "firmware") == "efi" or attribute_at(root, "os/loader", "type") == "pflash"
 
 
 def has_secure_boot(root: Element) -> bool:
     """As the document asks for it; where it names a firmware file itself, as that file is said to be."""
     asked = text_at(root, "os/firmware/feature[@name='secure-boot']/@enabled")
-    return asked == "yes" if asked else text_at(root, "os/loader/@secure") == "yes"
+    return asked == "yes" if asked else attribute_at(root, "os/loader", "secure") == "yes"
 
 
 def boot_order(root: Element) -> list[str]:
@@ -80,7 +80,7 @@ def _firmware(root: Element, system: Element, *, uefi: bool, secure: bool) -> No
         system.attrib.pop("firmware", "")
         return
     system.set("firmware", "efi")
-    if "x86" in text_at(root, "os/type/@arch") or text_at(root, "os/type/@arch") == "i686":
+    if "x86" in attribute_at(root, "os/type", "arch") or attribute_at(root, "os/type", "arch") == "i686":
         features = add(system, "firmware")
         if secure:
             add(features, "feature", enabled=True, name="enrolled-keys")
@@ -114,4 +114,8 @@ def _kind(device: Element) -> str:
 
 def _name(device: Element) -> str:
     """What a person calls it: a drive by its target, a card by its MAC address."""
-    return text_at(device, "target/@dev") if device.tag == "disk" else text_at(device, "mac/@address").lower()
+    return (
+        attribute_at(device, "target", "dev")
+        if device.tag == "disk"
+        else attribute_at(device, "mac", "address").lower()
+    )

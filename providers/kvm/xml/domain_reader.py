@@ -8,7 +8,7 @@ from typing import Any
 
 from providers.kvm.xml import note
 from providers.kvm.xml.amounts import number_of
-from providers.kvm.xml.build import Element, read, text_at
+from providers.kvm.xml.build import Element, attribute_at, read, text_at
 from providers.kvm.xml.cards import vlan_of
 from providers.kvm.xml.elements import Note
 from providers.kvm.xml.memory import memory_of
@@ -101,7 +101,7 @@ def read_machine(text: str, next_text: str = "") -> SeenMachine:
         uuid=text_at(root, "uuid"),
         name=root.findtext("name") or "",
         description=root.findtext("description") or "",
-        vcpus=number_of(text_at(root, "vcpu/@current"), most),
+        vcpus=number_of(attribute_at(root, "vcpu", "current"), most),
         vcpus_max=most,
         memory_mib=memory_of(root)[0],
         memory_most_mib=memory_of(root)[1],
@@ -132,16 +132,16 @@ def _drive(disk: Element, first_boot: str) -> SeenDrive:
     order = disk.find("boot")
     wanted = {"hd": "disk", "cdrom": "cdrom", "fd": "floppy"}.get(first_boot)
     return SeenDrive(
-        target=text_at(disk, "target/@dev"),
+        target=attribute_at(disk, "target", "dev"),
         device=device,
         source=_where(source),
         pool=(source.get("pool") or "") if source is not None else "",
         volume=(source.get("volume") or "") if source is not None else "",
-        format=text_at(disk, "driver/@type"),
-        bus=text_at(disk, "target/@bus"),
+        format=attribute_at(disk, "driver", "type"),
+        bus=attribute_at(disk, "target", "bus"),
         boot=order.get("order") == "1" if order is not None else wanted == device,
         read_only=disk.find("readonly") is not None,
-        cache=text_at(disk, "driver/@cache"),
+        cache=attribute_at(disk, "driver", "cache"),
         shareable=disk.find("shareable") is not None,
         backing=tuple(_chain(disk)),
     )
@@ -172,18 +172,18 @@ def _chain(disk: Element) -> list[str]:
 def _card(card: Element, index: int) -> SeenCard:
     source = card.find("source")
     return SeenCard(
-        alias=text_at(card, "alias/@name") or f"net{index}",
-        mac=text_at(card, "mac/@address").lower(),
+        alias=attribute_at(card, "alias", "name") or f"net{index}",
+        mac=attribute_at(card, "mac", "address").lower(),
         kind=card.get("type") or "",
         network=(source.get("network") or "") if source is not None else "",
         # A running card of a libvirt network names the bridge of that network too.
         bridge=(source.get("bridge") or source.get("dev") or "") if source is not None else "",
-        model=text_at(card, "model/@type"),
-        target=text_at(card, "target/@dev"),
-        filter=text_at(card, "filterref/@filter"),
-        isolated=text_at(card, "port/@isolated") == "yes",
+        model=attribute_at(card, "model", "type"),
+        target=attribute_at(card, "target", "dev"),
+        filter=attribute_at(card, "filterref", "filter"),
+        isolated=attribute_at(card, "port", "isolated") == "yes",
         vlan=vlan_of(card),
-        is_linked=text_at(card, "link/@state") != "down",
+        is_linked=attribute_at(card, "link", "state") != "down",
     )
 
 

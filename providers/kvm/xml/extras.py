@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from providers.kvm.xml.build import Element, add, text_at
+from providers.kvm.xml.build import Element, add, attribute_at, text_at
 from providers.kvm.xml.edit import child, drop, drop_all, put
 from providers.kvm.xml.memory import share_memory
 
@@ -22,7 +22,7 @@ def read_extras(root: Element) -> dict[str, Any]:
         found["watchdog_action"] = watchdog.get("action") or "reset"
     found["rng"] = root.find("devices/rng") is not None
     found["agent"] = _agent(root) is not None
-    found["video"] = text_at(root, "devices/video/model/@type") or "none"
+    found["video"] = attribute_at(root, "devices/video/model", "type") or "none"
     lists = {"pci_devices": _pci(root), "usb_devices": _usb(root), "shares": _shares(root)}
     return found | {name: list(there) for name, there in lists.items() if there}
 
@@ -33,7 +33,9 @@ def write_extras(root: Element, wanted: Mapping[str, Any], *, listen: str = "non
     if "tpm" in wanted:
         drop_all(devices, "tpm")
         if wanted["tpm"]:
-            tpm = add(devices, "tpm", model="tpm-crb" if "q35" in text_at(root, "os/type/@machine") else "tpm-tis")
+            tpm = add(
+                devices, "tpm", model="tpm-crb" if "q35" in attribute_at(root, "os/type", "machine") else "tpm-tis"
+            )
             add(tpm, "backend", type_="emulator", version="2.0")
     if "watchdog" in wanted or "watchdog_action" in wanted:
         _watchdog(devices, wanted)
@@ -131,7 +133,7 @@ def _usb(root: Element) -> dict[str, Element]:
     """By vendor and product; a device that is named by its socket is left to whoever wrote that."""
     found = {}
     for device in root.iterfind("devices/hostdev[@type='usb']"):
-        vendor, product = text_at(device, "source/vendor/@id"), text_at(device, "source/product/@id")
+        vendor, product = attribute_at(device, "source/vendor", "id"), attribute_at(device, "source/product", "id")
         if vendor and product:
             found[f"{int(vendor, 0):04x}:{int(product, 0):04x}"] = device
     return found
@@ -141,7 +143,7 @@ def _shares(root: Element) -> dict[str, Element]:
     return {
         f"{text_at(system, 'target/@dir')}={text_at(system, 'source/@dir')}": system
         for system in root.iterfind("devices/filesystem")
-        if text_at(system, "driver/@type") == "virtiofs" and text_at(system, "source/@dir")
+        if attribute_at(system, "driver", "type") == "virtiofs" and attribute_at(system, "source", "dir")
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.base import InvalidRequest
 from providers.kvm.xml.amounts import mib_of, number_of
-from providers.kvm.xml.build import Element, add, text_at
+from providers.kvm.xml.build import Element, add, attribute_at
 from providers.kvm.xml.edit import child, drop, drop_all, drop_if_empty, put
 
 #: The word for a document that names no processor at all.
@@ -20,7 +20,7 @@ def read_processor(root: Element) -> dict[str, Any]:
     """What differs from a plain processor, by the names of the options."""
     found: dict[str, Any] = {}
     cpu = root.find("cpu")
-    model = text_at(root, "cpu/model")
+    model = (root.findtext("cpu/model") or "").strip()
     mode = cpu.get("mode", "") if cpu is not None else ""
     if mode in {"", "custom"}:
         found.update({"cpu_model": model} if model else {"cpu_mode": EMULATOR_DEFAULT})
@@ -50,8 +50,8 @@ def read_processor(root: Element) -> dict[str, Any]:
 
 def vcpus_of(root: Element) -> tuple[int, int]:
     """The number now and the most there may be."""
-    most = number_of(text_at(root, "vcpu"), 1)
-    return number_of(text_at(root, "vcpu/@current"), most), most
+    most = number_of((root.findtext("vcpu") or "").strip(), 1)
+    return number_of(attribute_at(root, "vcpu", "current"), most), most
 
 
 def write_vcpus(root: Element, now: int, most: int) -> None:

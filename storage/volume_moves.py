@@ -52,4 +52,9 @@ def note_moves(provider: Provider, moves: Iterable[Move]) -> None:
     Volume.objects.bulk_update(changed, ["used_by", "is_used"], batch_size=200)
     publish_many(News(row.subject, row.project_id) for row in changed)
     if set(joined) - known:
-        Pool.objects.filter(provider=provider).update(volumes_at=None)
+        read_soon(provider)
+
+
+def read_soon(provider: Provider) -> None:
+    """What is known of the volumes may be wrong by now: read them when somebody looks, and within minutes otherwise."""
+    Pool.objects.filter(provider=provider).update(volumes_at=None)

@@ -21,6 +21,7 @@ from providers.base import Driver, NotFound, Progress, VmRecord, VmSpec
 from providers.base.facets.power import Power
 from providers.pool import DriverProgress, open_driver
 from providers.secrets import unseal
+from storage.volume_moves import Move, note_moves, read_soon
 from vms import inventory
 from vms.choices import Presence
 from vms.models import VirtualMachine
@@ -257,4 +258,6 @@ def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
             presence=Presence.DELETED, problem="", problem_job=None, told_at=timezone.now()
         )
         publish(vm.subject, project_id=vm.project_id, topic="gone")
+        note_moves(vm.provider, [Move(vm.external_id, vm.disks, [])])
+        read_soon(vm.provider)
     return {}

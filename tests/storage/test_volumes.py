@@ -23,6 +23,8 @@ from storage import volume_inventory, volume_jobs, volume_services
 from storage.models import Image, Pool, Volume
 from tests.conftest import MakeVm
 from vms import inventory as vms
+from vms import services as vm_services
+from vms.models import VirtualMachine
 
 pytestmark = pytest.mark.django_db
 
@@ -368,3 +370,20 @@ def test_a_machine_with_a_volume_that_is_not_known_has_them_read(synced: Provide
     vms.apply(synced, [VmRecord(external_id="vm-1", name="web", power=PowerState.STOPPED, disks=(disk,))])
     volume_jobs.read_those_that_are_due()
     assert Job.objects.filter(kind="volumes.read").count() == 2
+
+
+def test_the_disks_of_a_machine_that_was_deleted_do_not_stay_attached(
+    synced: Provider, alice: User, project: Project, run_jobs: RunJobs
+) -> None:
+    with driver_for(synced) as driver:
+        made = driver.machines.create(VmSpec(name="web", disks=(DiskSpec(size_gib=1),), start=False))
+        sync(synced, driver)
+        assert driver.volumes is not None
+        volume_inventory.apply(synced, driver.volumes.list(), is_complete=True)
+    vm = VirtualMachine.objects.get(external_id=made.external_id)
+    vm_services.delete(vm, user=alice)
+    run_jobs()
+    assert not Volume.objects.get().is_used
+    volume_services.read_if_old(synced)
+    run_jobs()
+    assert not Volume.objects.exists()

@@ -27,7 +27,6 @@ from providers.kcontract.lifecycle import Lifecycle
 from providers.kcontract.load_balancers import LoadBalancers
 from providers.kcontract.networks import Networks
 from providers.kcontract.nics import Nics
-from providers.kcontract.reservations import Reservations
 from providers.kcontract.snapshots import Snapshots
 from providers.kcontract.storage import Storage
 from providers.kcontract.updates import Updates
@@ -37,7 +36,6 @@ class Kbase(
     Lifecycle,
     Creation,
     Updates,
-    Reservations,
     Snapshots,
     Storage,
     Images,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.base import CloudInit, DnsSpec, GuestUser, InvalidRequest, NotSupported, ProviderError, VmRecord, VmSpec
-from providers.kcontract.core import Core, Result, called, changes, spec_of, whole_number
+from providers.kcontract.core import Result, called, changes, spec_of, whole_number
 from providers.kcontract.dns import dns_specs, reserve_all, types_of
 from providers.kcontract.forms import (
     DiskDefaults,
@@ -19,6 +19,7 @@ from providers.kcontract.forms import (
     nic_specs,
 )
 from providers.kcontract.option_forms import shaped
+from providers.kcontract.reservations import Reservations
 
 #: What `overrides` may hold beside the typed options of the kind.
 OVERRIDES = frozenset(
@@ -43,7 +44,7 @@ OPTION_NAMES = {
 }
 
 
-class Creation(Core):
+class Creation(Reservations):
     """Making VMs."""
 
     @changes
@@ -120,7 +121,6 @@ class Creation(Core):
             "cpupinning": cpupinning,
             "guestid": guestid if guestid != "guestrhel764" else None,
             "vncpassword": vncpassword,
-            "reservehost": reservehost,
             "tunnel": tunnel,
             "sharedfolders": sharedfolders,
             "cmdline": cmdline,
@@ -198,8 +198,10 @@ class Creation(Core):
         if alias and not reservedns:
             raise NotSupported("Aliases need reservedns and a domain.", field="alias")
         names = self._dns_records(spec, domain, alias) if reservedns else ()
+        hosts = self._fixed_addresses(spec) if reservehost else ()
         vm = self.driver.machines.create(spec)
         self._reserve_names(vm, names)
+        self._enter_hosts(vm, hosts, domain)
         return {"vm": vm.name}
 
     # -- parts ------------------------------------------------------------------------------------------------------
@@ -273,6 +275,22 @@ class Creation(Core):
                 "A name is reserved at creation only with a domain and a fixed address.", field="reservedns"
             )
         return dns_specs(domain, spec.name, address, alias, types_of(self.can))
+
+    def _fixed_addresses(self, spec: VmSpec) -> list[tuple[str, str]]:
+        """Network and address of each card that has one of its own, checked before the VM is made."""
+        self._refuse_hosts()
+        found = [(nic.network, nic.address.partition("/")[0]) for nic in spec.nics if nic.address]
+        if not found:
+            raise NotSupported("A host is entered at creation only with a fixed address.", field="reservehost")
+        return found
+
+    def _enter_hosts(self, vm: VmRecord, hosts: Sequence[tuple[str, str]], domain: str | None) -> None:
+        try:
+            for network, address in hosts:
+                self._enter_host(network, address, vm.name, domain)
+        except ProviderError:
+            self.driver.machines.delete(vm.external_id)
+            raise
 
     def _reserve_names(self, vm: VmRecord, names: Sequence[DnsSpec]) -> None:
         """Without its names the VM is not wanted either."""

@@ -58,20 +58,27 @@ class Reservations(Core):
 
         The address is the net's `ip`, else what the VM has there.
         """
-        networks = self.facet(self.driver.networks, "networks")
-        if self.can.networks is None or not self.can.networks.dns_hosts:
-            raise NotSupported("The networks of this provider know no names.")
+        self._refuse_hosts()
         known = self.network_names()
         vm = self.vm_or_none(name)
         wishes = [_wish(net, known, vm) for net in nets] if nets else _own(vm, known)
         if not wishes:
             raise NotFound(f"No address of “{name}” is known in a network that could answer its name.")
-        names = (name, f"{name}.{domain}") if domain else (name,)
         for network, address in wishes:
-            hosts = _with(networks.get(network.external_id).dns_hosts, address, names)
-            spec = checked(NetworkSpec, lambda: NetworkSpec.like(network, dns_hosts=hosts))  # noqa: B023
-            networks.update(network.external_id, spec)
+            self._enter_host(network.external_id, address, name, domain)
         return None
+
+    def _refuse_hosts(self) -> None:
+        """Raise NotSupported where networks know no names."""
+        if self.can.networks is None or not self.can.networks.dns_hosts:
+            raise NotSupported("The networks of this provider know no names.", field="reservehost")
+
+    def _enter_host(self, network_id: str, address: str, name: str, domain: str | None) -> None:
+        networks = self.facet(self.driver.networks, "networks")
+        network = networks.get(network_id)
+        names = (name, f"{name}.{domain}") if domain else (name,)
+        hosts = _with(network.dns_hosts, address, names)
+        networks.update(network_id, checked(NetworkSpec, lambda: NetworkSpec.like(network, dns_hosts=hosts)))
 
 
 def _given(nic: NicRecord, network: NetworkRecord) -> str:

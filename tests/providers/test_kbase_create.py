@@ -169,7 +169,7 @@ def test_parameters_become_the_kinds_options_where_it_has_them(k: Kbase) -> None
         ({"nested": False}, "nested"),
         ({"guestagent": False}, "guestagent"),
         ({"reserveip": True}, "reserve"),
-        ({"reservehost": True}, "reservehost"),
+        ({"reservehost": True}, "fixed address"),
         ({"reservedns": True, "domain": "demo.test"}, "fixed address"),
         ({"tunnel": True}, "tunnel"),
         ({"sharedfolders": ["/tmp"]}, "sharedfolders"),
@@ -231,3 +231,10 @@ def test_a_name_is_reserved_with_the_vm_or_neither_is_made(k: Kbase) -> None:
     refused(k.create("www", image="alpine-3.22", nets=[net], reservedns=True, domain="demo.test"), "www")
     assert not k.exists("www")
     assert k.list_dns("demo.test") == before
+
+
+def test_a_host_is_entered_with_its_vm(k: Kbase) -> None:
+    make(k, nets=[{"name": "default", "ip": "192.168.122.50"}], reservehost=True, domain="demo.test")
+    assert k.info_network("default")["dns_hosts"] == [
+        {"address": "192.168.122.50", "names": ["box", "box.demo.test"]},
+    ]

@@ -139,8 +139,10 @@ def test_a_vm_is_created_with_all_that_a_card_can_be(k: Kbase, backend: Backend,
         "isolated": True,
         "type": "e1000",
     }
-    done(k.create(name, image=backend.image.rpartition("/")[2], nets=[net], start=False, memory=64, pool=backend.name))
+    wishes = {"image": backend.image.rpartition("/")[2], "start": False, "memory": 64, "pool": backend.name}
+    done(k.create(name, nets=[net], reservehost=True, domain="lab.test", **wishes))
     try:
+        assert asked(network.gateway, f"{name}.lab.test") == [address]
         xml = virsh("dumpxml", name)
         assert "<filterref filter='clean-traffic'>" in xml
         assert f"<parameter name='IP' value='{address}'/>" in xml
@@ -149,5 +151,6 @@ def test_a_vm_is_created_with_all_that_a_card_can_be(k: Kbase, backend: Backend,
     finally:
         done(k.delete(name))
     assert said(network.name, "count(ip/dhcp/host)") == ("0", "0")
-    wrong = {"name": backend.network, "vlan": 7}
-    refused(k.create(name, image=backend.image.rpartition("/")[2], nets=[wrong], start=False), "VLAN")
+    refused(k.create(name, nets=[{"name": backend.network, "vlan": 7}], **wishes), "VLAN")
+    refused(k.create(f"{name} & more", nets=[net], reservehost=True, **wishes), "no host name")
+    assert not k.exists(f"{name} & more")

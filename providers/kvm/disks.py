@@ -300,6 +300,10 @@ def _plug(domain: Any, drive: Drive, flags: int) -> None:
             raise Conflict(
                 "The running VM has no free slot for another device; choose the bus scsi, or stop it first.", text
             ) from exc
+        if "O_DIRECT" in text:
+            raise InvalidRequest(
+                "The pool's file system always caches; choose another cache mode.", text, field="cache"
+            ) from exc
         if 'Failed to get "write" lock' in text:
             raise Conflict("Something else has this volume open.", text, field="volume") from exc
         raise

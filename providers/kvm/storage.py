@@ -91,14 +91,13 @@ def copy(
     progress: Progress = QUIET,
 ) -> Any:
     """A volume of its own with the image's content, at least as large as wanted."""
-    _demand_room(pool, image_seen.allocation)
+    content = _content_bytes(image.connect(), image_seen)
+    _demand_room(pool, content)
     allocation = 0 if _is_sparse(pool) else max(capacity, image_seen.capacity)
     document = volume_document(
         name=name, capacity=max(capacity, allocation), format_=format_, allocation=allocation, mode=mode
     )
-    volume = _make(
-        pool, name, lambda: _watched_copy(pool, document, name, image, whole=image_seen.allocation, progress=progress)
-    )
+    volume = _make(pool, name, lambda: _watched_copy(pool, document, name, image, whole=content, progress=progress))
     try:
         # The copy is as large as its source, whatever the document says.
         if volume.info()[1] < capacity:
@@ -241,6 +240,18 @@ def overlays_of(raw: Any, paths: Iterable[str], *, refresh: bool = False) -> dic
         if volume.backing in found:
             found[volume.backing].append(volume.path)
     return found
+
+
+def _content_bytes(raw: Any, image: SeenVolume) -> int:
+    """What a copy that stands alone will take at most: all that is stored, with what the image builds on."""
+    total, step = image.allocation, image
+    for _ in range(_CHAIN_MOST):
+        below = _volume_at(raw, step.backing) if step.backing else None
+        if below is None:
+            break
+        step = seen(below)
+        total += step.allocation
+    return min(total, image.capacity) or total
 
 
 def _is_sparse(pool: Any) -> bool:

@@ -202,6 +202,25 @@ def test_more_than_the_pool_holds_is_refused_early(backend: Backend, make_volume
         backend.driver.volumes.upload(volume.external_id, giver(b""), length=50_000 << 30)
 
 
+def test_a_pool_that_is_too_small_for_a_copy_is_said_so(backend: Backend, make_volume: MakeVolume) -> None:
+    """What counts is all that an overlay reads, not what it holds itself."""
+    mount = backend.folder / "tiny"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(mount)], capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    pool = backend.driver.pools.create(PoolSpec(name=f"{backend.name}-tiny", path=str(mount)))
+    try:
+        base = make_volume(format="raw")
+        backend.driver.volumes.upload(base.external_id, giver(os.urandom(12 * MIB), at_most=MIB), length=12 * MIB)
+        over = make_volume(image=base.external_id)
+        with pytest.raises(OutOfCapacity):
+            backend.driver.volumes.clone(over.external_id, "copy", pool=pool.external_id)
+        assert list(mount.iterdir()) == []
+    finally:
+        backend.driver.pools.delete(pool.external_id, with_volumes=True)
+        subprocess.run(["umount", str(mount)], check=True)
+
+
 def test_a_volume_in_use_is_not_deleted(backend: Backend, make_vm: MakeVm, make_volume: MakeVolume) -> None:
     volume = make_volume()
     vm = make_vm(disks=(DiskSpec(volume=volume.external_id),))

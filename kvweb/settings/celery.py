@@ -36,8 +36,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
     "socket_timeout": 30,
     "socket_connect_timeout": 2,
-    # How long an idle worker waits in one BRPOP.
-    "max_retries": 3,
+    # Somebody's click waits while a job is handed over: without Redis that must fail at once. The job's row waits, and
+    # is handed over later.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.05,
+    "interval_max": 0.1,
 }
 CELERY_BEAT_SCHEDULE = {
     "reap-lost-jobs": {"task": "kvweb.jobs.reap", "schedule": 15.0, "options": {"expires": 14}},

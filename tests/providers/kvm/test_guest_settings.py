@@ -59,6 +59,11 @@ def guest(backend: Backend) -> Iterator[VmRecord]:
     if not GUEST.exists():
         pytest.skip(f"the guest image {GUEST} is not built")
     driver = backend.driver
+    refused = driver.probe().machines.option_refusals
+    folder = backend.folder / "shared"
+    folder.mkdir(mode=0o755)
+    (folder / "hello").write_text("from the host\n")
+    shares = {} if "shares" in refused else {"shares": [f"data={folder}"]}
     image = driver.images.add(ImageSpec(name=f"{backend.name}-settings", path=str(GUEST), pool=backend.name))
     vm = driver.machines.create(
         VmSpec(
@@ -81,7 +86,13 @@ def guest(backend: Backend) -> Iterator[VmRecord]:
                 files=(GuestFile(path="/etc/told", content="ü & <b>\n", permissions="0640", owner="root:ada"),),
                 commands=("cat /etc/told > /tmp/ran; echo 'a \"b\" $HOME' >> /tmp/ran", "id -un >> /tmp/ran"),
             ),
-            options={"max_vcpus": 2, "max_memory_mib": 384, "watchdog": "i6300esb", "boot_menu": False},
+            options={
+                "max_vcpus": 2,
+                "max_memory_mib": 384,
+                "watchdog": "i6300esb",
+                "tpm": "tpm" not in refused,
+                **shares,
+            },
         )
     )
     yield vm
@@ -132,3 +143,11 @@ def test_a_running_guest_gets_and_gives_back_what_it_can(backend: Backend, guest
 
 def test_the_guest_sees_its_watchdog(shell: Shell) -> None:
     assert "PCI_ID=8086:25AB" in shell.run("cat /sys/bus/pci/devices/*/uevent | grep PCI_ID")
+
+
+def test_the_guest_mounts_the_hosts_folder(backend: Backend, shell: Shell) -> None:
+    if "shares" in backend.driver.probe().machines.option_refusals:
+        pytest.skip("The host has no virtiofsd.")
+    assert shell.run("sudo mount -t virtiofs data /mnt && cat /mnt/hello") == "from the host"
+    shell.run("echo 'from the guest' | sudo tee /mnt/answer")
+    assert (backend.folder / "shared" / "answer").read_text() == "from the guest\n"

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +20,15 @@ from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from kvweb.portal.inventory import sync
 from providers import pool as driver_pool
+from providers.base import DiskSpec, ImageSpec, VmSpec
 from providers.models import Provider
 from providers.pool import driver_for
 from providers.registry import plugin
 from storage.catalogue import catalogue
 from storage.image_names import is_name, name_from
 from storage.models import Image, Pool
+from storage.selectors import usable_images
+from storage.services import add_image_from_file
 from tests.conftest import MakeVm
 from tests.providers.transfer.vendor import Vendor, cut, vendor
 
@@ -162,8 +167,6 @@ def test_what_a_lost_worker_left_is_cleared_up(
     job = Job.objects.get(kind="image.fetch")
     with driver_for(place.provider) as driver:
         assert driver.images is not None
-        from providers.base import ImageSpec
-
         spec = ImageSpec.model_validate(job.params["spec"])
         key = driver.images.begin(spec, 1000)
         driver.images.write(key, 0, iter([b"half of it"]))
@@ -247,8 +250,6 @@ def test_an_image_of_a_project_is_its_members_alone(
 
 
 def test_a_machine_of_another_project_cannot_be_made_from_it(project: Project, place: Pool) -> None:
-    from storage.selectors import usable_images
-
     other = Project.objects.create(name="Quay")
     Image.objects.create(provider=place.provider, external_id="i-x", name="ours", project=project)
     assert "ours" in {image.name for image in usable_images(place.provider, project)}
@@ -306,8 +307,6 @@ def test_it_is_not_deleted_while_machines_use_it(
 
 def test_the_provider_has_the_last_word(admin: Client, city: Provider, run_jobs: RunJobs) -> None:
     """A machine that the portal has not read yet keeps its image too."""
-    from providers.base import DiskSpec, VmSpec
-
     image = Image.objects.filter(provider=city, is_iso=False).first()
     assert image is not None
     with driver_for(city) as driver:
@@ -324,3 +323,26 @@ def test_a_provider_without_images_is_not_offered(admin: Client, city: Provider)
     city.capabilities = declared.model_copy(update={"images": None}).to_json()
     city.save()
     assert "No place to add it" in shown(admin, "/images/add")
+
+
+# -- at set-up ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_guest_that_another_portal_brings_in_is_waited_for_and_an_abandoned_one_replaced(
+    city: Provider, tmp_path: Path, run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "guest.img"
+    file.write_bytes(CONTENT)
+    with driver_for(city) as driver:
+        assert driver.images is not None
+        driver.images.begin(ImageSpec(name="guest.img", portal_uuid="another portal"), 10)
+        job = add_image_from_file(city, path=file, name="guest.img", title="Guest")
+        run_jobs()
+        job.refresh_from_db()
+        assert (job.state, job.not_before is not None) == ("queued", True)
+        assert [one.portal_uuid for one in driver.images.unfinished()] == ["another portal"]
+        monkeypatch.setattr("storage.jobs._ABANDONED", timedelta(0))
+        for _ in range(2):
+            Job.objects.update(not_before=None)
+            run_jobs()
+    assert Image.objects.get(name="guest.img").stored_bytes == len(CONTENT)

@@ -103,10 +103,12 @@ def series_of(provider: Provider, span: Span) -> Series | None:
 
 
 def why_nothing(provider: Provider, series: Series | None) -> str:
-    """As for a machine: "unsupported", "collecting" or empty."""
+    """As for a machine: "unsupported", "silent", "collecting" or empty."""
     if not charts_of(provider):
         return "unsupported"
-    return "collecting" if series is None or series.is_empty else ""
+    if series is not None and not series.is_empty:
+        return ""
+    return "collecting" if provider.is_reachable else "silent"
 
 
 def measured_at(series: Series | None) -> datetime | None:

@@ -37,11 +37,13 @@ def series_of(vm: VirtualMachine, span: Span) -> Series | None:
 
 
 def why_nothing(vm: VirtualMachine, series: Series | None) -> str:
-    """A word for why there is no line: "unsupported", "off", "collecting", or empty when there is one."""
+    """Why there is no line: "unsupported", "silent", "off", "collecting"; empty when there is one."""
     if not is_measured(vm):
         return "unsupported"
     if series is not None and not series.is_empty:
         return ""
+    if not vm.provider.is_reachable:
+        return "silent"
     return "collecting" if vm.is_running else "off"
 
 

@@ -87,7 +87,7 @@ def described(charts: Sequence[Chart], series: Series | None) -> list[dict[str, 
         {
             "chart": chart,
             "lines": [
-                {"label": label, **_summary(_column(series, measure), _WORDS[chart.unit])}
+                {"label": label, **_summary(_column(series, measure), _WORDS[chart.unit], _now_steps(series))}
                 for label, measure in chart.lines
             ],
         }
@@ -114,12 +114,17 @@ def _column(series: Series | None, measure: Measure) -> NDArray[np.float32]:
     return series.values[:, measure] if series else np.zeros(0, np.float32)
 
 
-def _summary(values: NDArray[np.float32], words: Callable[[float], str]) -> dict[str, str]:
+def _now_steps(series: Series | None) -> int:
+    """How many of the latest steps are "now": two minutes of fine ones; the step that goes on may not be there yet."""
+    return max(2, 120 // series.step_s) if series else 0
+
+
+def _summary(values: NDArray[np.float32], words: Callable[[float], str], now_steps: int) -> dict[str, str]:
     known = values[~np.isnan(values)]
     if not len(known):
         return {"now": UNKNOWN, "average": UNKNOWN, "peak": UNKNOWN}
-    # The step that is just going on may not be there yet; before that it is not "now" any more.
-    recent = values[-2:][~np.isnan(values[-2:])] if len(values) < HOUR.slots else values[-12:][~np.isnan(values[-12:])]
+    latest = values[-now_steps:]
+    recent = latest[~np.isnan(latest)]
     return {
         "now": words(float(recent[-1])) if len(recent) else UNKNOWN,
         "average": words(float(known.mean(dtype=np.float64))),

@@ -56,6 +56,7 @@ class Charts {
   #show(data) {
     this.#say({
       off: "It is off: there is nothing to measure.",
+      silent: "The provider does not answer or is disabled: nothing is measured.",
       collecting: "Collecting: the first values come within half a minute.",
     }[data.nothing] ?? "");
     this.#pictures.forEach((picture) => picture.show(data.charts[picture.name] ?? [], data.begins, data.step_s));

@@ -90,6 +90,8 @@ def test_each_reason_for_an_empty_page_is_said(
     client = client_of(alice)
     assert "Collecting" in client.get(f"/vms/{on.uuid}/metrics").content.decode()
     assert "It is off" in client.get(f"/vms/{off.uuid}/metrics").content.decode()
+    Provider.objects.update(health="failed")
+    assert "does not answer or is disabled" in client.get(f"/vms/{on.uuid}/metrics").content.decode()
     fake_provider.capabilities = {**fake_provider.capabilities, "metrics": None}
     fake_provider.save()
     page = client.get(f"/vms/{on.uuid}/metrics").content.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -98,7 +99,9 @@ def add_from_url(
     if retry_of is not None:
         publish(retry_of.subject, project_id=retry_of.project_id, topic="gone")
         retry_of.delete()
-    image = _wished(wish, source=url, user=user)
+    # Its query may hold a key that the vendor gave to one person; the row is for all who may use the image.
+    shown = urlsplit(url)._replace(query="", fragment="").geturl()
+    image = _wished(wish, source=shown, user=user)
     spec = _spec(wish, image, url=url, checksum=checksum, checksum_url=checksum_url)
     job = start_job(
         image,
@@ -107,7 +110,7 @@ def add_from_url(
         doing="Adding",
         user=user,
         params={"spec": spec.model_dump(mode="json")},
-        details={"provider": wish.provider.name, "url": url, "checksum": checksum or checksum_url},
+        details={"provider": wish.provider.name, "url": shown, "checksum": checksum or checksum_url},
         form=form,
     )
     return image, job

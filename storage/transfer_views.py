@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from kvweb.accounts.access import allowed
 from kvweb.audit.services import record
-from providers.base import Conflict, InvalidRequest, ProviderError
+from providers.base import Conflict, ProviderError, Rejected
 from providers.resource_views import user_of
 from providers.resources import ready
 from storage import image_services as services
@@ -26,7 +26,8 @@ from storage.models import Image, Upload
 from storage.selectors import images_visible_to
 from storage.uploads import content_of, take_chunk
 
-_STATUS: tuple[tuple[type[ProviderError], int], ...] = ((Conflict, 409), (InvalidRequest, 422))
+#: A script tries again after 409 and 503, and gives up with the sentence after 422.
+_STATUS: tuple[tuple[type[ProviderError], int], ...] = ((Conflict, 409), (Rejected, 422))
 
 
 def _upload(request: HttpRequest, uuid: UUID) -> Upload:

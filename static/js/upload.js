@@ -104,7 +104,7 @@ function sending(part, file = null) {
       words.textContent = wasPaused ? "Paused" : "Stopped";
       hint.textContent = wasPaused ? "Choose the same file to go on; what has arrived is kept for a day." : error.message;
       hint.classList.toggle("is-wrong", !wasPaused);
-      if (!(error instanceof Refused) && !wasPaused) hint.textContent = "The portal does not answer. Choose the same file to go on.";
+      if (!(error instanceof Refused) && !wasPaused) hint.textContent = `${error.state?.reason ?? "The portal does not answer."} Choose the same file to go on.`;
     }
   }
   find("file").addEventListener("change", (event) => { if (event.target.files[0]) run(event.target.files[0]); event.target.value = ""; });

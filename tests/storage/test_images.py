@@ -103,6 +103,14 @@ def test_an_image_is_fetched_unpacked_and_listed(admin: Client, place: Pool, sho
     assert "Tiny" in shown(admin, "/images/?q=tiny")
 
 
+def test_a_key_in_an_address_is_not_shown_to_others(admin: Client, place: Pool) -> None:
+    admin.post("/images/add/url", wish(place, "https://example.org/x.img?signature=s3cret"))
+    image = Image.objects.get(name="x.img")
+    assert image.source == "https://example.org/x.img"
+    assert "s3cret" not in shown(admin, f"/images/{image.uuid}/")
+    assert "s3cret" not in str(AuditEntry.objects.get(verb="image.fetch").details)
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from kvweb.accounts.models import Project, User
 from kvweb.jobs.models import Job
 from kvweb.portal.inventory import sync
+from providers.base import ImageSpec
 from providers.models import Provider
 from providers.pool import driver_for
 from storage import image_services, uploads
@@ -183,6 +184,15 @@ def test_an_image_that_names_other_files_is_not_taken(browser: Browser, run_jobs
     browser.image.refresh_from_db()
     assert browser.image.is_wanted
     assert "another file" in browser.image.problem
+
+
+def test_a_name_that_the_pool_holds_meanwhile_is_told_for_good(browser: Browser, place: Pool) -> None:
+    browser.begin(CONTENT)
+    with driver_for(place.provider) as driver:
+        assert driver.images is not None
+        driver.images.begin(ImageSpec(name="mine.img", portal_uuid="somebody else"), 10)
+    answer = browser.chunk(CONTENT, 0)
+    assert (answer.status_code, "already" in answer.json()["reason"]) == (422, True)
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------

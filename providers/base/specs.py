@@ -245,6 +245,8 @@ class NetworkSpec(Spec):
         if changes.get("dhcp") is False or changes.get("cidr", wish["cidr"]) != wish["cidr"]:
             # Where DHCP gave out addresses has no meaning any more.
             wish |= {"dhcp_start": "", "dhcp_end": ""}
+        if changes.get("mode") == NetworkMode.ISOLATED:
+            wish["forward_device"] = ""
         return cls.model_validate(wish | changes)
 
 

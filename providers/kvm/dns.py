@@ -8,7 +8,7 @@ from typing import Any
 from providers.base import AlreadyExists, Conflict, Dns, DnsHost, DnsRecord, DnsSpec, InvalidRequest, NotFound
 from providers.kvm import network_updates
 from providers.kvm.errors import still_there, vendor_calls
-from providers.kvm.network_design import checked_address, checked_host_name
+from providers.kvm.network_addresses import checked_address, checked_host_name
 from providers.kvm.part import Part
 from providers.kvm.xml.networks import SeenNetwork, read_network
 

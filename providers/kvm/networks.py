@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import fields
 from typing import Any
 
 from providers.base import (
@@ -25,7 +24,9 @@ from providers.kvm.design import BRIDGE_PREFIX, check_name
 from providers.kvm.errors import has_code, still_there, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.native import LibvirtError, libvirt
-from providers.kvm.network_design import MODES, HostNetworking, lease_of, wish_of
+from providers.kvm.network_addresses import lease_of
+from providers.kvm.network_design import HostNetworking, wish_of
+from providers.kvm.network_records import bridge_record, network_record
 from providers.kvm.part import Part
 from providers.kvm.xml.build import read, write
 from providers.kvm.xml.network_edit import NetworkWish, edit, new
@@ -48,7 +49,7 @@ class KvmNetworks(Part, Networks):
         with vendor_calls():
             networks = list(still_there(self.raw.listAllNetworks(0), self._record))
             own = {network.bridge for network in networks if network.mode is not NetworkMode.BRIDGE}
-            return networks + [_bridge(name) for name in self._host_bridges() if name not in own]
+            return networks + [bridge_record(name) for name in self._host_bridges() if name not in own]
 
     def get(self, external_id: str) -> NetworkRecord:
         with vendor_calls():
@@ -58,7 +59,7 @@ class KvmNetworks(Part, Networks):
             name = external_id.removeprefix(BRIDGE_PREFIX)
             if name not in self._host_bridges():
                 raise NotFound(f"The host has no bridge “{name}”.")
-            return _bridge(name, used_by=self._users(external_id))
+            return bridge_record(name, used_by=self._users(external_id))
 
     def create(self, spec: NetworkSpec) -> NetworkRecord:
         """Define it, start it, and have it start with the host. One that needs a range and has none gets a free one."""
@@ -267,51 +268,6 @@ class KvmNetworks(Part, Networks):
         return network_record(seen, later, is_active=is_active, autostart=autostart, used_by=used_by)
 
 
-def network_record(
-    seen: SeenNetwork,
-    later: SeenNetwork,
-    *,
-    is_active: bool = True,
-    autostart: bool = False,
-    used_by: tuple[str, ...] = (),
-) -> NetworkRecord:
-    """The record of a network that is as was seen now, and as `later` after a restart."""
-    now, then = _facts(seen), _facts(later)
-    names = [field.name for field in fields(NetworkRecord)]
-    return NetworkRecord(
-        external_id=seen.name,
-        name=seen.name,
-        type="network",
-        is_active=is_active,
-        autostart=autostart,
-        # A running network keeps the metadata that it started with, and nothing depends on them.
-        plan=later.note.plan,
-        used_by=used_by,
-        pending=tuple(name for name in names if name in now and now[name] != then[name]),
-        **now,
-    )
-
-
-def _facts(seen: SeenNetwork) -> dict[str, Any]:
-    ordered = sorted(seen.ranges, key=lambda part: part.host.version)
-    first = ordered[0] if ordered else None
-    return {
-        "mode": MODES.get(seen.forward, NetworkMode.PROVIDER),
-        "cidrs": tuple(part.cidr for part in ordered),
-        "dhcp": seen.dhcp,
-        "domain": seen.domain,
-        "bridge": seen.bridge,
-        "gateway": str(first.host.ip) if first else "",
-        "dhcp_start": first.first if first else "",
-        "dhcp_end": first.last if first else "",
-        "leases": seen.leases,
-        "dns_hosts": seen.dns_hosts,
-        "forward_device": seen.note.device or seen.device,
-        "vlan": seen.vlan or seen.note.vlan,
-        "mtu": seen.mtu,
-    }
-
-
 def refused_start(error: Exception) -> AlreadyExists | Conflict | None:
     """What libvirt means when a network does not start; it has one code for all of it."""
     text = str(error)
@@ -345,14 +301,3 @@ def _refuse_overlap(wish: NetworkWish, existing: Sequence[SeenNetwork]) -> None:
 def _overlap(first: str, second: str) -> bool:
     one, other = ipaddress.ip_network(first), ipaddress.ip_network(second)
     return one.version == other.version and one.overlaps(other)
-
-
-def _bridge(name: str, used_by: tuple[str, ...] = ()) -> NetworkRecord:
-    return NetworkRecord(
-        external_id=BRIDGE_PREFIX + name,
-        name=name,
-        mode=NetworkMode.BRIDGE,
-        type="bridge",
-        bridge=name,
-        used_by=used_by,
-    )

@@ -13,7 +13,8 @@ from providers.kvm import network_updates
 from providers.kvm.design import BRIDGE_PREFIX
 from providers.kvm.errors import has_code, still_there
 from providers.kvm.native import LibvirtError, libvirt
-from providers.kvm.network_design import MODES, TAGS_ON_LINUX_BRIDGES, is_host_name, lease_of
+from providers.kvm.network_addresses import is_host_name, lease_of
+from providers.kvm.network_design import MODES, TAGS_ON_LINUX_BRIDGES
 from providers.kvm.xml.networks import SeenNetwork, read_network
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from lxml import etree
 from providers.base import InvalidRequest, VmSpec
 from providers.kvm.design import Content, design
 from providers.kvm.hostfacts import HostFacts
-from providers.kvm.network_design import address_range
+from providers.kvm.network_addresses import address_range
 from providers.kvm.xml import note
 from providers.kvm.xml.build import read
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine

@@ -11,7 +11,8 @@ from lxml import etree
 from providers.base import AlreadyExists, Conflict, DnsHost, InvalidRequest, NetworkMode, NetworkSpec, StaticLease
 from providers.kvm.native import LibvirtError
 from providers.kvm.network_design import HostNetworking, wish_of
-from providers.kvm.networks import network_record, refused_start
+from providers.kvm.network_records import network_record
+from providers.kvm.networks import refused_start
 from providers.kvm.xml.build import read, write
 from providers.kvm.xml.network_diff import Section, canonical, updates
 from providers.kvm.xml.network_edit import edit, new
@@ -310,6 +311,19 @@ def test_what_cannot_be_is_refused_with_its_field(values: dict[str, Any], error:
         wish_of(spec(**values), HOST)
     assert caught.value.field == field  # type: ignore[attr-defined]
     assert caught.value.reason.endswith(".")  # type: ignore[attr-defined]
+
+
+def test_a_device_that_is_gone_does_not_keep_a_network_from_changing() -> None:
+    routed = RICH.replace("<forward mode='nat'>", "<forward mode='nat' dev='gone0'>")
+    for document in (routed, OUTER[2].replace("eth0", "gone0")):
+        seen = read_network(document)
+        wish = wish_of(NetworkSpec.like(network_record(seen, seen), plan="shop"), HOST, seen)
+        assert (wish.device, wish.note.plan) == ("gone0", "shop")
+
+
+def test_an_isolated_network_needs_no_device() -> None:
+    seen = read_network(RICH.replace("<forward mode='nat'>", "<forward mode='nat' dev='eth0'>"))
+    assert wish_of(NetworkSpec.like(network_record(seen, seen), mode=NetworkMode.ISOLATED), HOST, seen).device == ""
 
 
 def test_a_newer_libvirt_tags_on_linux_bridges() -> None:

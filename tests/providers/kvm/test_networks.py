@@ -28,6 +28,7 @@ from providers.base import (
     NotFound,
     StaticLease,
 )
+from providers.kvm.network_addresses import address_range
 from providers.kvm.testing import Backend
 from providers.kvm.xml.network_edit import network_document
 from tests.providers.kvm.conftest import MakeNetwork, MakeVm
@@ -353,8 +354,6 @@ def test_a_network_that_gives_out_nothing_keeps_nothing(backend: Backend, make_n
 
 
 def test_a_network_without_a_definition_is_changed_while_it_lives(backend: Backend) -> None:
-    from providers.kvm.network_design import address_range
-
     part = address_range(f"10.215.{random.randrange(256)}.0/24", dhcp=True)
     raw: Any = backend.raw.networkCreateXML(network_document(name=f"{backend.name}-passing", ranges=(part,)))
     try:

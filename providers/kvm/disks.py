@@ -216,7 +216,7 @@ class KvmDisks(Part, Disks):
             return self._record(domain)
 
     def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
-        """A stopped VM without a drive gets one. `force` pulls the medium out also while the guest holds it."""
+        """A VM without a drive gets one. `force` pulls the medium out also while the guest holds it."""
         with vendor_calls():
             domain = self.domain(external_id)
             documents = Documents.of(domain)
@@ -341,9 +341,8 @@ def _unplug(domain: Any, document: str, drive: SeenDrive) -> None:
 
 
 def _give_drive(domain: Any, documents: Documents, source: Any) -> None:
-    if documents.live:
-        raise Conflict("The VM has no CD drive, and gets one only while it is off; stop it first.")
-    bus = parts.cd_bus(documents.kept)
+    """A drive with this medium. Of CD drives a running VM takes SCSI ones only, for which its guest needs a driver."""
+    bus = "scsi" if documents.live else parts.cd_bus(documents.kept)
     if bus == "scsi":
         _give_scsi_controller(domain, documents)
     target = next_target(bus, documents.drives())

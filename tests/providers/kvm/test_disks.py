@@ -352,16 +352,19 @@ def test_a_medium_is_changed_while_the_vm_runs(backend: Backend, make_vm: MakeVm
     assert caught.value.field == "iso"
 
 
-def test_a_stopped_vm_gets_a_drive_and_a_running_one_is_told(backend: Backend, make_vm: MakeVm) -> None:
-    vm = make_vm(start=True)
-    assert backend.driver.disks.set_iso(vm.external_id, None).disks == vm.disks
-    with pytest.raises(Conflict, match="stop it"):
-        backend.driver.disks.set_iso(vm.external_id, backend.iso)
-    backend.driver.power.stop(vm.external_id, force=True)
-    after = backend.driver.disks.set_iso(vm.external_id, backend.iso)
-    assert disk(after, "sda").volume == backend.iso
-    backend.driver.power.start(vm.external_id)
-    assert backend.iso in in_qemu(vm)
+def test_a_vm_without_a_drive_gets_one(backend: Backend, make_vm: MakeVm) -> None:
+    running, stopped = make_vm(start=True), make_vm()
+    assert backend.driver.disks.set_iso(running.external_id, None).disks == running.disks
+    for vm, bus in ((running, "scsi"), (stopped, "sata")):
+        drive = disk(backend.driver.disks.set_iso(vm.external_id, backend.iso), "sda")
+        assert (drive.volume, drive.bus, drive.device) == (backend.iso, bus, "cdrom")
+        assert targets(backend, vm, "--inactive") == {"vda", "sda"}
+    assert backend.iso in in_qemu(running)
+    backend.driver.disks.detach(running.external_id, "sda", delete=True)
+    assert targets(backend, running) == targets(backend, running, "--inactive") == {"vda"}
+    backend.driver.power.start(stopped.external_id)
+    assert backend.iso in in_qemu(stopped)
+    assert Path(backend.iso).exists()
 
 
 def test_the_seed_is_no_drive_for_other_media(backend: Backend, make_vm: MakeVm) -> None:

@@ -87,16 +87,19 @@ class Tidying(Part):
         needed = self._present(domain) | _kept(each for each in snapshots if each.is_external)
         inside = _kept(each for each in snapshots if not each.is_external)
         ours = set(owned(machine, tree)) | freed
-        users = Inventory.of(self.connection).users_of(*ours)
         for drive in disks_of(machine):
             chain = tree.chain(drive.source)
             for layer, base in pairwise(chain):
-                is_free = base in ours and base not in needed and not set(users[base]) - {machine.uuid}
                 # Another VM's layer on the base would see it change; a snapshot inside the layer would be lost.
                 is_alone = tree.above.get(base) == (layer,) and layer not in inside
                 is_branch = len(tree.above.get(layer, ())) > 1
-                if is_free and is_alone and not is_branch and layer_target(layer):
+                is_free = base in ours and base not in needed
+                if is_free and is_alone and not is_branch and layer_target(layer) and self._is_ours(machine, base):
                     yield drive.target, base, layer
+
+    def _is_ours(self, machine: SeenMachine, path: str) -> bool:
+        """Whether no other VM has the file; asked last, since it may wait for busy VMs."""
+        return not set(Inventory.of(self.connection).users_of(path)[path]) - {machine.uuid}
 
     # -- merging ----------------------------------------------------------------------------------------------------
 

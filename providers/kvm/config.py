@@ -168,6 +168,11 @@ class KvmConfig(Config):
         return self.transport == "unix"
 
     @property
+    def is_system(self) -> bool:
+        """Whether libvirt there runs as root for the whole host, and not as a user for themselves."""
+        return urlsplit(self.uri).path == "/system"
+
+    @property
     def host(self) -> str:
         """The remote host's name, empty for this machine."""
         return urlsplit(self.uri).hostname or ""

@@ -152,10 +152,11 @@ class KvmImages(Part, Images):
         if _holds(pool, spec.name):
             raise AlreadyExists(f"The pool holds “{spec.name}” already.", field="name")
         unfinished.mark(self.raw, pool, spec.name, spec.portal_uuid)
-        # World-readable and not writable: nothing may change what others build on. What it holds is looked at when it
-        # is there; block pools need to know its size before.
+        # World-readable and not writable: nothing may change what others build on. A session's daemon is no root, and
+        # has to write to it itself. What it holds is looked at when it is there; block pools need its size before.
         in_files = storage.pool_type(pool) in storage.FILE_POOLS
-        document = volume_document(name=spec.name, capacity=1 if in_files else size or 1, format_="raw", mode="0444")
+        mode = "0444" if self.config.is_system else "0644"
+        document = volume_document(name=spec.name, capacity=1 if in_files else size or 1, format_="raw", mode=mode)
         try:
             return pool.createXML(document, 0)
         except LibvirtError as exc:

@@ -211,9 +211,11 @@ class DetachDiskForm(OneDiskForm):
 
     @property
     def question(self) -> str:
-        if not self.found or self.subject.is_off:
+        if not self.found:
             return ""
-        return "The machine runs: unmount the disk in the guest first, or what it has not written is lost."
+        boot = "The machine starts from this disk. " if self.found.get("boot") else ""
+        runs = "" if self.subject.is_off else "The machine runs: unmount the disk in the guest first, or data are lost."
+        return f"{boot}{runs}".strip()
 
     def clean(self) -> dict[str, Any]:
         cleaned = dict(super().clean() or self.cleaned_data)

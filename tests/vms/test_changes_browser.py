@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as configured
 from pytest_django import Settings
 
 from kvweb.accounts.models import User
@@ -15,6 +18,8 @@ from tests.conftest import PASSWORD
 from tests.vms.conftest import MakeMachine
 from vms.models import VirtualMachine
 
+AXE = Path(configured.NODE_MODULES) / "axe-core/axe.min.js"
+OPEN = "address => htmx.ajax('GET', address, {target: '#dialog', swap: 'innerHTML'})"
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -130,3 +135,38 @@ def test_what_the_provider_refuses_stands_in_the_dialog(open_tab: Callable[[str]
     dialog.get_by_role("button", name="Rename").click()
     sync_api.expect(dialog.get_by_role("alert")).to_be_visible()
     assert dialog.get_by_label("Name").input_value() == "shop"
+
+
+DIALOGS = {
+    "disks": ["attach-disk", "grow-disk?disk=vda", "detach-disk?disk=vda"],
+    "networks": ["add-nic"],
+    "snapshots": ["take-snapshot"],
+    "": ["clone", "delete"],
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_tabs_and_dialogs_can_be_read_and_used_by_everybody(
+    open_tab: Callable[[str], Any], vm: VirtualMachine, theme: str
+) -> None:
+    page = open_tab("disks")
+    page.emulate_media(color_scheme=theme)
+    origin, found = page.url.partition("/vms/")[0], []
+    for tab, dialogs in DIALOGS.items():
+        page.goto(f"{origin}/vms/{vm.uuid}/{tab}")
+        page.evaluate(AXE.read_text())
+        found += faults_of(page)
+        for dialog in dialogs:
+            page.evaluate(OPEN, f"/vms/{vm.uuid}/ask/{dialog}")
+            page.locator("dialog[open] h2").wait_for()
+            # It rises into its place; while it does, its colours are mixed.
+            page.wait_for_timeout(200)
+            found += faults_of(page)
+            page.keyboard.press("Escape")
+    assert not found, "\n".join(found)
+
+
+def faults_of(page: Any) -> list[str]:
+    """What axe finds wrong with the page as it stands."""
+    result = page.evaluate("axe.run(document)")
+    return [f"{one['id']}: {json.dumps([node['target'] for node in one['nodes'][:3]])}" for one in result["violations"]]

@@ -110,6 +110,7 @@ def check_options(spec: VmSpec, facts: HostFacts) -> None:
     options = options_of(spec)
     asked = asked_of(options)
     offers.check_options(asked, facts)
+    offers.check_room(asked, vcpus=spec.vcpus, memory_mib=spec.memory_mib)
     offers.check_whole(
         asked,
         most_vcpus=max(spec.vcpus, options.max_vcpus),

@@ -31,7 +31,8 @@ def options_of(values: Mapping[str, Any]) -> KvmOptions:
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in ("options", *first["loc"]))
-        text = str(first["msg"]).removeprefix("Value error, ")
+        is_form = first["type"] == "string_pattern_mismatch"
+        text = "This has not the right form" if is_form else str(first["msg"]).removeprefix("Value error, ")
         raise InvalidRequest(f"{text}.", field=where) from None
 
 
@@ -87,6 +88,16 @@ def check_options(wanted: Mapping[str, Any], facts: HostFacts) -> None:
         beyond = cpus_in(pin.partition("=")[2]) - facts.cpus if facts.cpus else frozenset()
         if beyond:
             raise InvalidRequest(f"The host has no CPU number {min(beyond)}.", field="options.pinning")
+
+
+def check_room(wanted: Mapping[str, Any], *, vcpus: int, memory_mib: int) -> None:
+    """Raise InvalidRequest for a most that is less than what the VM has; 0 is no room and always fits."""
+    if 0 < wanted.get("max_vcpus", 0) < vcpus:
+        raise InvalidRequest(f"It has {vcpus} CPUs; the most cannot be less.", field="options.max_vcpus")
+    if 0 < wanted.get("max_memory_mib", 0) < memory_mib:
+        raise InvalidRequest(
+            f"It has {memory_mib} MiB of memory; the most cannot be less.", field="options.max_memory_mib"
+        )
 
 
 def check_whole(options: Mapping[str, Any], *, most_vcpus: int, memory_mib: int) -> None:

@@ -17,7 +17,7 @@ from providers.kvm.hostfacts import HostFacts, host_facts
 from providers.kvm.machines import KvmMachines
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.nvram import Nvram, is_default
-from providers.kvm.offers import check_options, check_whole, cpu_mode, options_of, video
+from providers.kvm.offers import check_options, check_room, check_whole, cpu_mode, options_of, video
 from providers.kvm.options import KvmOptions
 from providers.kvm.ownership import owned_by
 from providers.kvm.part import Part
@@ -163,6 +163,7 @@ class KvmReshape(Part, Reshape):
             wanted = _differing(asked, read_shape(root), facts)
             if wanted:
                 check_options(wanted, facts)
+                check_room(wanted, vcpus=vcpus_of(root)[0], memory_mib=memory_of(root)[0])
                 check_flags(self.raw, facts, wanted.get("cpu_flags", ()))
                 write_shape(root, wanted, listen="none" if facts.is_local else "127.0.0.1")
                 check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=memory_of(root)[1])

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('vms', '0001_initial'),
+        ("vms", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='virtualmachine',
-            name='options',
+            model_name="virtualmachine",
+            name="options",
             field=models.JSONField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='virtualmachine',
-            name='pending',
+            model_name="virtualmachine",
+            name="pending",
             field=models.JSONField(blank=True, default=list),
         ),
     ]

@@ -43,12 +43,17 @@ def _options(live: Element, after: Element) -> Iterator[str]:
             continue
         before, later = now.get(name, _DEFAULTS[name]), then.get(name, _DEFAULTS[name])
         if before != later:
-            yield f"{field.title}: {_words(before)} → {_words(later)}"
+            extra = field.json_schema_extra
+            words = extra.get("words", {}) if isinstance(extra, dict) else {}
+            yield f"{field.title}: {_words(before, words)} → {_words(later, words)}"
 
 
 def _unclear(live: Element, after: Element, now: Mapping[str, Any], then: Mapping[str, Any]) -> set[str]:
     """Options of which the running document says something else for the same wish."""
     unclear: set[str] = set()
+    if now.get("watchdog") != then.get("watchdog"):
+        # What one does that was not there, or goes, is no news of its own.
+        unclear.add("watchdog_action")
     if then.get("cpu_mode") in {"host-model", "emulator-default"} and "cpu_model" in now:
         # A start turns both into the model that was chosen, with all its flags.
         unclear |= {"cpu_mode", "cpu_model", "cpu_flags"}
@@ -60,10 +65,11 @@ def _unclear(live: Element, after: Element, now: Mapping[str, Any], then: Mappin
     return unclear
 
 
-def _words(value: Any) -> str:
+def _words(value: Any, words: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         shown = ", ".join(str(item) for item in value[:_MOST]) + (" …" if len(value) > _MOST else "")
         return shown or "none"
-    return str(value) if value not in ("", 0) else "none"
+    known = words.get(value) if isinstance(value, str) else None
+    return str(known or value) if known or value not in ("", 0) else "none"

@@ -79,7 +79,6 @@ def test_a_running_vm_keeps_for_its_next_start_what_it_cannot_take(backend: Back
         "Boot menu: no → yes",
         "Screen: virtio → vga",
         "Watchdog: none → i6300esb",
-        "Watchdog's action: none → reset",
     )
     assert next(each for each in machines.list() if each.external_id == vm.external_id).pending == changed.pending
     told = reshape.options(vm.external_id)
@@ -150,6 +149,7 @@ def test_uefi_with_secure_boot_starts_with_fresh_variables_and_leaves_none_behin
     ("options", "field"),
     [
         ({"max_vcpus": 1000}, "options.max_vcpus"),
+        ({"max_memory_mib": 16}, "options.max_memory_mib"),
         ({"sockets": 2, "cores": 2, "threads": 1}, "options.sockets"),
         ({"sockets": 2}, "options.cores"),
         ({"numa": ["0=16"]}, "options.numa"),

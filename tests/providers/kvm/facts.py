@@ -67,3 +67,44 @@ CONTENTS = {
     "iso": Content(disks=(DISK,), iso=ISO, owned=("/pool/vm-0.qcow2",)),
     "empty": Content(),
 }
+#: A host that has everything an option can ask for, and a VM that asks for it.
+ABLE = replace(
+    KVM,
+    cpu_models=("Nehalem", "qemu64"),
+    cpus=frozenset(range(8)),
+    has_secure_boot=True,
+    has_tpm=True,
+    has_virtiofs=True,
+    hugepages_kib=(2048,),
+    pci_devices=(("0000:06:02.0", "Intel Card"),),
+    usb_devices=(("046d:c52b", "Logitech Receiver"),),
+)
+SHAPED = FROM_IMAGE.model_copy(
+    update={
+        "firmware": "uefi",
+        "options": {
+            "cpu_model": "Nehalem",
+            "cpu_flags": ["+aes", "-hle"],
+            "max_vcpus": 4,
+            "sockets": 1,
+            "cores": 2,
+            "threads": 2,
+            "pinning": ["0=2-3"],
+            "max_memory_mib": 2048,
+            "numa": ["0-1=1024", "2-3=1024"],
+            "hugepages": "2048",
+            "secure_boot": True,
+            "tpm": True,
+            "boot_order": ["network", "vda"],
+            "boot_menu": True,
+            "clock": "localtime",
+            "watchdog": "i6300esb",
+            "watchdog_action": "poweroff",
+            "rng": False,
+            "agent": False,
+            "pci_devices": ["0000:06:02.0"],
+            "usb_devices": ["046d:c52b"],
+            "shares": ["data=/srv/a&b"],
+        },
+    }
+)

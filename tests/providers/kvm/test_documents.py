@@ -22,7 +22,21 @@ from providers.kvm.xml.elements import Note
 from providers.kvm.xml.network_edit import network_document
 from providers.kvm.xml.networks import read_network
 from providers.kvm.xml.storage import pool_document, read_pool, read_volume, volume_document
-from tests.providers.kvm.facts import ARM, CONTENTS, EMULATED, FROM_IMAGE, FROM_ISO, KVM, NOW, OLD, REMOTE, UUID_1, spec
+from tests.providers.kvm.facts import (
+    ABLE,
+    ARM,
+    CONTENTS,
+    EMULATED,
+    FROM_IMAGE,
+    FROM_ISO,
+    KVM,
+    NOW,
+    OLD,
+    REMOTE,
+    SHAPED,
+    UUID_1,
+    spec,
+)
 
 SCHEMAS = Path("/usr/share/libvirt/schemas")
 GOLDEN = Path(__file__).with_name("golden")
@@ -34,7 +48,8 @@ DESIGNS: dict[str, tuple[VmSpec, HostFacts, Content]] = {
     "image-remote": (FROM_IMAGE, REMOTE, CONTENTS["image"]),
     "iso-uefi": (FROM_ISO, KVM, CONTENTS["iso"]),
     "empty-old": (spec(), OLD, CONTENTS["empty"]),
-    "image-arm": (FROM_IMAGE, ARM, CONTENTS["image"]),
+    "image-arm": (FROM_IMAGE, ABLE, ARM, CONTENTS["image"]),
+    "shaped": (SHAPED, ABLE, CONTENTS["image"]),
     "headless": (spec(options={"video": "none"}), KVM, CONTENTS["empty"]),
 }
 
@@ -75,7 +90,11 @@ def test_a_vm_is_read_back_as_it_was_designed(name: str) -> None:
     machine = design(wish, facts, content, uuid=UUID_1, now=NOW)
     seen = read_machine(domain_document(machine))
     assert (seen.uuid, seen.name, seen.description) == (machine.uuid, machine.name, machine.description)
-    assert (seen.vcpus, seen.vcpus_max, seen.memory_mib) == (machine.vcpus, machine.vcpus, machine.memory_mib)
+    assert (seen.vcpus, seen.memory_mib) == (machine.vcpus, machine.memory_mib)
+    assert seen.vcpus_max == machine.options.get("max_vcpus", machine.vcpus)
+    assert seen.memory_most_mib == machine.options.get("max_memory_mib", machine.memory_mib)
+    plain = {name: value for name, value in machine.options.items() if name != "boot_order"}
+    assert {name: seen.options.get(name, False) for name in plain} == plain
     assert seen.note == machine.note
     assert [(drive.target, drive.bus, drive.device, drive.read_only) for drive in seen.drives] == [
         (drive.target, drive.bus, drive.device, drive.read_only) for drive in machine.drives

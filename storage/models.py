@@ -58,6 +58,9 @@ class Volume(Resource):
     #: external_ids of the machines that have it as a disk, as told when it was last read.
     used_by = models.JSONField(default=list, blank=True)
     is_used = models.BooleanField(default=False)
+    #: The file that its content is being replaced with ("name|bytes|modified"), and how much of it has arrived.
+    upload_key = models.CharField(max_length=300, blank=True)
+    upload_received = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

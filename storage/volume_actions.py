@@ -137,6 +137,17 @@ DOWNLOAD = VolumeAction(
     run=lambda volume, user: None,
     page="transfer:volume",
 )
+UPLOAD = VolumeAction(
+    name="upload",
+    label="Replace its content",
+    doing="Uploading",
+    icon="upload",
+    verb="volume.change",
+    needs=lambda volume: volume.can.volumes is not None and volume.can.volumes.upload and not volume.is_wanted,
+    when=_when_free,
+    run=lambda volume, user: None,
+    page="volumes:upload",
+)
 ASSIGN = VolumeAction(
     name="assign",
     label="Hand to a project",
@@ -174,4 +185,6 @@ DISMISS = VolumeAction(
 )
 
 #: In the order in which every page shows them.
-ACTIONS: dict[str, VolumeAction] = {action.name: action for action in (GROW, CLONE, DOWNLOAD, ASSIGN, DELETE, DISMISS)}
+ACTIONS: dict[str, VolumeAction] = {
+    action.name: action for action in (GROW, CLONE, DOWNLOAD, UPLOAD, ASSIGN, DELETE, DISMISS)
+}

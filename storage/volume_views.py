@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from kvweb.accounts.access import Person, allowed, allowed_somewhere, projects_with
 from kvweb.accounts.models import User
@@ -25,6 +26,7 @@ from storage.models import Image, Pool, Volume
 from storage.selectors import pools_visible_to, volumes_visible_to
 from storage.volume_actions import ACTIONS
 from storage.volume_forms import VolumeForm
+from storage.volume_upload import CHUNK_BYTES
 
 #: Machines that the page of a volume offers to attach it to.
 MOST = 100
@@ -198,6 +200,17 @@ def create(request: HttpRequest) -> HttpResponse:
         return redirect("volumes:detail", uuid=volume.uuid)
     context = {"form": form, "failed": job.reason if job and not form.is_bound else ""}
     return render(request, "storage/volumes/create.html", context, status=422 if form.is_bound else 200)
+
+
+@require_GET
+def upload(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The page that sends a file into a volume; the transfer process takes the pieces."""
+    volume = PAGES.find(request, uuid)
+    check = ACTIONS["upload"].check(volume, user_of(request))
+    if check.is_hidden:
+        raise Http404("There is no such page.")
+    context = {"one": volume, "reason": check.reason, "chunk_bytes": CHUNK_BYTES}
+    return render(request, "storage/volumes/upload.html", context)
 
 
 @require_POST

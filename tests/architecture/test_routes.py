@@ -120,6 +120,10 @@ GET  /volumes/{volume}/part            in      404     200     200     200     2
 GET  /volumes/{volume}/ask/grow        in      404     200     200     200     200     200
 HTMX /volumes/{volume}/do/delete       401     404     403     403     200+    200+    200+
 GET  /transfer/volumes/{volume}/file   in      404     302     302     302     302     302
+GET  /volumes/{volume}/upload          in      404     404     404     200     200     200
+GET  /transfer/volumes/{volume}/upload in      404     403     403     200     200     200
+POST /transfer/volumes/{volume}/upload/0  in   404     403     403     409+    409+    409+
+POST /transfer/volumes/{volume}/finish in      404     403     403     409     409     409
 POST /volumes/{volume}/do/assign       in      404     302     302     302     302     302+
 GET  /networks/                        in      200     200     200     200     200     200
 GET  /networks/rows?ids={network}      in      200     200     200     200     200     200

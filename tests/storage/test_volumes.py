@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -387,3 +388,48 @@ def test_the_disks_of_a_machine_that_was_deleted_do_not_stay_attached(
     volume_services.read_if_old(synced)
     run_jobs()
     assert not Volume.objects.exists()
+
+
+def send(client: Client, volume: Volume, offset: int, content: bytes, key: str = "file|12|1") -> Any:
+    digest = hashlib.sha256(content).hexdigest()
+    address = f"/transfer/volumes/{volume.uuid}/upload/{offset}"
+    headers = {"X-File-Key": key, "X-Chunk-SHA256": digest}
+    return client.post(address, content, content_type="application/octet-stream", headers=headers)
+
+
+def test_a_file_is_sent_into_a_volume_in_pieces_and_goes_on_where_it_stopped(
+    make_volume: Callable[..., Volume], synced: Provider, alice: User, client_of: SignIn
+) -> None:
+    volume, client = make_volume(), client_of(alice)
+    assert send(client, volume, 0, b"first-").json()["received"] == 6
+    volume.refresh_from_db()
+    assert "not whole" in volume.problem
+    # The page was loaded again: it asks how far the file is.
+    assert client.get(f"/transfer/volumes/{volume.uuid}/upload").json() == {"key": "file|12|1", "received": 6}
+    assert client.post(f"/transfer/volumes/{volume.uuid}/finish", {"size": "12"}).status_code == 409
+    assert send(client, volume, 0 + 6, b"second").status_code == 200
+    assert client.post(f"/transfer/volumes/{volume.uuid}/finish", {"size": "12"}).status_code == 200
+    volume.refresh_from_db()
+    assert (volume.problem, volume.upload_key) == ("", "")
+    got = bytearray()
+    with driver_for(synced) as driver:
+        assert driver.volumes is not None
+        driver.volumes.download(volume.external_id, got.extend, length=12)
+    assert bytes(got) == b"first-second"
+    assert AuditEntry.objects.filter(verb="volume.upload", actor=alice).count() == 1
+
+
+def test_pieces_that_do_not_fit_are_refused(
+    make_volume: Callable[..., Volume], alice: User, bob: User, client_of: SignIn
+) -> None:
+    volume, client = make_volume(), client_of(alice)
+    send(client, volume, 0, b"first-")
+    assert send(client, volume, 100, b"second").status_code == 409
+    assert send(client, volume, 6, b"second", key="another file").status_code == 409
+    address = f"/transfer/volumes/{volume.uuid}/upload/6"
+    headers = {"X-File-Key": "file|12|1", "X-Chunk-SHA256": "00"}
+    answer = client.post(address, b"second", content_type="application/octet-stream", headers=headers)
+    assert answer.status_code == 422
+    assert send(client_of(bob), volume, 0, b"x").status_code == 403
+    Volume.objects.update(is_used=True)
+    assert send(client, volume, 6, b"second").status_code == 409

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -47,7 +48,7 @@ class ImagePages(ResourceListPages[Image]):
         "problem": State("With a problem", ~Q(problem="") | Q(missing_since__isnull=False), is_alarm=True),
     }
     sorts = {
-        "name": ("title", "name", "id"),
+        "name": ("shown", "id"),
         "size": ("size_gib", "name"),
         "os": ("os", "name"),
         "provider": ("provider__name", "name"),
@@ -63,7 +64,7 @@ class ImagePages(ResourceListPages[Image]):
     )
 
     def visible_to(self, user: Person) -> QuerySet[Image]:
-        return images_visible_to(user)
+        return images_visible_to(user).annotate(shown=Lower(Coalesce(NullIf("title", Value("")), "name")))
 
     def rows(self, resources: list[Image], user: User) -> list[dict[str, Any]]:
         providers = {one.provider_id for one in resources}

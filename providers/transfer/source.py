@@ -20,6 +20,7 @@ from providers.transfer.unpack import PACKED, unpacked
 
 PIECE_BYTES = 1024 * 1024
 _AHEAD = 6
+_TELL_EVERY_S = 3.0
 #: The largest disk that anything here makes sense of.
 _VIRTUAL_MOST = 64 * 1024**4
 
@@ -48,6 +49,7 @@ class Source:
         self.header = Header(format="raw")
         self._checksum: Checksum | None = None
         self._began = time.monotonic()
+        self._told_at, self._sentence = self._began, "Copying the image"
 
     def open(self, checksum: Checksum | None) -> None:
         """Read its beginning; raises InvalidRequest for what cannot be an image."""
@@ -72,13 +74,15 @@ class Source:
             self._checksum.demand()
 
     def _tell(self, progress: Progress) -> None:
-        speed = self.read_bytes / max(time.monotonic() - self._began, 0.001) / 1e6
         percent = self.read_bytes * 98 // self.file_bytes if self.file_bytes else 0
-        # Rounded, so that the sentence changes every few seconds at most.
-        done = self.read_bytes // 1_000_000
-        step = 100 if done >= 200 else 10
-        told = f"{done // step * step} MB" if done >= step else "the first bytes"
-        progress.report(1 + min(98, percent), f"Copying the image: {told} so far, {_rounded(speed)} MB/s")
+        now = time.monotonic()
+        # Each new sentence is a line of the job's log, so there are not many.
+        if now - self._told_at > _TELL_EVERY_S:
+            self._told_at = now
+            speed = self.read_bytes / max(now - self._began, 0.001) / 1e6
+            of = f" of {_megabytes(self.file_bytes)}" if self.file_bytes else ""
+            self._sentence = f"Copying the image: {_megabytes(self.read_bytes)}{of}, {_rounded(speed)} MB/s"
+        progress.report(1 + min(98, percent), self._sentence)
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -211,6 +215,10 @@ def _ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
             yield item
     finally:
         is_over.set()
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if count < 10**10 else f"{count / 1e9:.1f} GB"
 
 
 def _rounded(speed: float) -> str:

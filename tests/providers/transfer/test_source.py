@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from providers.base import QUIET, Cancelled, FetchRules, ImageSpec, InvalidRequest, NotFound, ProviderError, Unreachable
-from providers.transfer import http
+from providers.transfer import http, source
 from providers.transfer.source import opened
 from tests.providers.transfer.vendor import Vendor, cut, drip, endless, redirect
 
@@ -34,8 +34,8 @@ def qcow2(backing: bytes = b"") -> bytes:
 
 def brought(url: str, rules: FetchRules = HERE, progress: Any = QUIET, **wish: Any) -> bytes:
     spec = ImageSpec(name="image", url=url, fetch=rules, **wish)
-    with opened(spec, progress) as source:
-        return b"".join(source.pieces(progress))
+    with opened(spec, progress) as brought_in:
+        return b"".join(brought_in.pieces(progress))
 
 
 def refusal(url: str, rules: FetchRules = HERE, **wish: Any) -> ProviderError:
@@ -68,8 +68,8 @@ def test_a_file_is_unpacked_whatever_it_is_called(shop: Vendor, pack: Any) -> No
 
 def test_the_virtual_size_of_a_qcow2_is_known_before_its_end(shop: Vendor) -> None:
     spec = ImageSpec(name="image", url=shop.offer("/x", gzip.compress(qcow2())), fetch=HERE)
-    with opened(spec, QUIET) as source:
-        assert (source.header.format, source.header.virtual_bytes, source.length) == ("qcow2", 5 << 30, None)
+    with opened(spec, QUIET) as found:
+        assert (found.header.format, found.header.virtual_bytes, found.length) == ("qcow2", 5 << 30, None)
 
 
 def test_a_redirect_is_followed(shop: Vendor) -> None:
@@ -80,8 +80,8 @@ def test_a_redirect_is_followed(shop: Vendor) -> None:
 def test_a_local_file_is_read_by_the_same_rules(tmp_path: Path) -> None:
     file = tmp_path / "image"
     file.write_bytes(lzma.compress(CONTENT))
-    with opened(ImageSpec(name="image", path=str(file)), QUIET) as source:
-        assert b"".join(source.pieces(QUIET)) == CONTENT
+    with opened(ImageSpec(name="image", path=str(file)), QUIET) as found:
+        assert b"".join(found.pieces(QUIET)) == CONTENT
 
 
 # -- checksums ---------------------------------------------------------------------------------------------------------
@@ -284,7 +284,9 @@ def test_cancelling_stops_between_two_pieces_and_lets_the_reader_go(shop: Vendor
         time.sleep(0.02)
 
 
-def test_progress_tells_how_far_and_how_fast(shop: Vendor) -> None:
+def test_progress_tells_how_far_and_how_fast(shop: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_TELL_EVERY_S", 0.0)
+
     class Story(list[tuple[int, str]]):
         def report(self, percent: int, sentence: str) -> None:
             self.append((percent, sentence))
@@ -295,4 +297,5 @@ def test_progress_tells_how_far_and_how_fast(shop: Vendor) -> None:
     story = Story()
     brought(shop.offer("/x", CONTENT), progress=story)
     assert [percent for percent, _ in story] == sorted(percent for percent, _ in story)
+    assert "of 1 MB" in story[-1][1]
     assert "MB/s" in story[-1][1]

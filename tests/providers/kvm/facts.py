@@ -95,7 +95,7 @@ SHAPED = FROM_IMAGE.model_copy(
             "hugepages": "2048",
             "secure_boot": True,
             "tpm": True,
-            "boot_order": ["network", "vda"],
+            "boot_order": ["vda", "network"],
             "boot_menu": True,
             "clock": "localtime",
             "watchdog": "i6300esb",

@@ -48,7 +48,7 @@ DESIGNS: dict[str, tuple[VmSpec, HostFacts, Content]] = {
     "image-remote": (FROM_IMAGE, REMOTE, CONTENTS["image"]),
     "iso-uefi": (FROM_ISO, KVM, CONTENTS["iso"]),
     "empty-old": (spec(), OLD, CONTENTS["empty"]),
-    "image-arm": (FROM_IMAGE, ABLE, ARM, CONTENTS["image"]),
+    "image-arm": (FROM_IMAGE, ARM, CONTENTS["image"]),
     "shaped": (SHAPED, ABLE, CONTENTS["image"]),
     "headless": (spec(options={"video": "none"}), KVM, CONTENTS["empty"]),
 }

@@ -11,7 +11,7 @@ from kvweb.metrics.charts import drawn, range_called
 from kvweb.metrics.looking import look
 from vms import meters
 from vms.selectors import visible_to
-from vms.views import MOST_ROWS, user_of
+from vms.view_parts import MOST_ROWS, user_of
 
 
 @require_GET

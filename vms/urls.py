@@ -1,21 +1,21 @@
 from django.urls import include, path
 
-from vms import create_views, metrics_views, views
+from vms import action_views, bulk_views, create_views, list_views, metrics_views, views
 from vms.tabs import TABS
 
 app_name = "vms"
 
 urlpatterns = [
-    path("", views.vm_list, name="list"),
+    path("", list_views.vm_list, name="list"),
     path("create", create_views.create, name="create"),
-    path("rows", views.rows, name="rows"),
+    path("rows", list_views.rows, name="rows"),
     path("sparklines", metrics_views.sparklines, name="sparklines"),
-    path("bulk", views.bulk, name="bulk"),
+    path("bulk", bulk_views.bulk, name="bulk"),
     path("<uuid:uuid>/", views.detail, name="detail"),
     path("<uuid:uuid>/header", views.header, name="header"),
-    path("<uuid:uuid>/menu", views.menu, name="menu"),
-    path("<uuid:uuid>/ask/<slug:action>", views.ask, name="ask"),
-    path("<uuid:uuid>/do/<slug:action>", views.do, name="do"),
+    path("<uuid:uuid>/menu", list_views.menu, name="menu"),
+    path("<uuid:uuid>/ask/<slug:action>", action_views.ask, name="ask"),
+    path("<uuid:uuid>/do/<slug:action>", action_views.do, name="do"),
     path("<uuid:uuid>/description", views.describe, name="describe"),
     path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
     path("", include("vms.console.urls")),

@@ -17,7 +17,7 @@ from kvweb.accounts.models import Membership, Project, User
 from kvweb.audit.models import AuditEntry
 from kvweb.jobs.models import Job
 from providers.models import Health, Provider
-from vms import listing, services, views
+from vms import bulk_views, listing, services
 from vms.choices import Presence
 from vms.models import VirtualMachine
 from vms.selectors import STATES, Filters, counts
@@ -402,7 +402,7 @@ def test_all_that_match_are_still_only_ones_own(make_vm: Any, charlie: User, cli
 def test_more_than_can_be_done_at_once_is_refused_as_a_whole(
     make_vm: Any, alice: User, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(bulk_views, "MOST_AT_ONCE", 2)
     for _ in range(3):
         make_vm()
     answer = client_of(alice).post("/vms/bulk", {"action": "start", "matching": ""}, headers=HTMX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vms import disk_forms, disk_services
+from vms import disk_forms, disk_place_forms, disk_services
 from vms.conditions import Answer, VmAction, ready
 from vms.models import VirtualMachine
 
@@ -14,6 +14,13 @@ def _when_pluggable(vm: VirtualMachine) -> Answer:
     if not vm.is_off and not (vm.can.disks and vm.can.disks.hot_plug):
         return "Shut it down first: this provider changes disks of machines that are off."
     return True
+
+
+def _when_movable(vm: VirtualMachine) -> Answer:
+    answer = ready(vm)
+    if answer is not True:
+        return answer
+    return True if vm.is_off else "Shut it down first: a disk that is written to cannot move."
 
 
 def _when_inserted(vm: VirtualMachine) -> Answer:
@@ -68,6 +75,21 @@ DETACH_DISK = VmAction(
     in_bulk=False,
     place="disks",
 )
+MOVE_DISK = VmAction(
+    name="move-disk",
+    label="Move",
+    submit="Move",
+    doing="Moving a disk",
+    done="The disk is in its new pool.",
+    icon="arrows-exchange",
+    verb="vm.change",
+    needs=lambda vm: vm.can.disks is not None and vm.can.disks.move,
+    when=_when_movable,
+    run=disk_services.move_disk,
+    form=disk_place_forms.MoveDiskForm,
+    in_bulk=False,
+    place="disks",
+)
 INSERT_ISO = VmAction(
     name="insert-iso",
     label="Insert an ISO image",
@@ -87,6 +109,7 @@ INSERT_ISO = VmAction(
 EJECT_ISO = VmAction(
     name="eject-iso",
     label="Eject",
+    title="Eject the medium of “{name}”",
     doing="Ejecting",
     done="The drive is empty.",
     icon="player-eject",
@@ -94,8 +117,9 @@ EJECT_ISO = VmAction(
     needs=lambda vm: vm.can.disks is not None and vm.can.disks.iso,
     when=_when_inserted,
     run=disk_services.eject_iso,
+    form=disk_place_forms.EjectIsoForm,
     in_bulk=False,
     place="disks",
 )
 
-ACTIONS = (ATTACH_DISK, GROW_DISK, DETACH_DISK, INSERT_ISO, EJECT_ISO)
+ACTIONS = (ATTACH_DISK, GROW_DISK, MOVE_DISK, DETACH_DISK, INSERT_ISO, EJECT_ISO)

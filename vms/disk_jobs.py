@@ -39,8 +39,15 @@ def detach_disk(job: Job, reporter: Reporter) -> dict[str, Any]:
     return operate(job, lambda driver, vm: _disks(driver).detach(vm.external_id, disk, delete=delete))
 
 
+@handler("vm.move_disk", limit_s=4 * 3600, on_failure=after_failed_change)
+def move_disk(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """A disk that is there already stays as it is, so a second run does no harm."""
+    disk, pool = str(job.params["disk"]), str(job.params["pool"])
+    return operate(job, lambda driver, vm: _disks(driver).move(vm.external_id, disk, pool, DriverProgress(reporter)))
+
+
 @handler("vm.set_iso", on_failure=after_failed_change)
 def set_iso(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
-    image = job.params.get("image")
-    return operate(job, lambda driver, vm: _disks(driver).set_iso(vm.external_id, image))
+    image, force = job.params.get("image"), bool(job.params.get("force"))
+    return operate(job, lambda driver, vm: _disks(driver).set_iso(vm.external_id, image, force=force))

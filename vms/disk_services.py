@@ -69,6 +69,18 @@ def detach_disk(vm: VirtualMachine, *, user: User, disk: str, delete: bool = Fal
     )
 
 
+def move_disk(vm: VirtualMachine, *, user: User, disk: str, pool: Pool) -> Job:
+    """Copy a disk of a machine that is off to another pool, in its place."""
+    return start_job(
+        vm,
+        "vm.move_disk",
+        verb=f"Move disk {disk} to “{pool}” of",
+        doing="Moving a disk",
+        user=user,
+        params={"disk": disk, "pool": pool.external_id},
+    )
+
+
 def insert_iso(vm: VirtualMachine, *, user: User, image: Image) -> Job:
     return start_job(
         vm,
@@ -80,12 +92,13 @@ def insert_iso(vm: VirtualMachine, *, user: User, image: Image) -> Job:
     )
 
 
-def eject_iso(vm: VirtualMachine, *, user: User) -> Job:
+def eject_iso(vm: VirtualMachine, *, user: User, force: bool = False) -> Job:
+    """`force` pulls it out also while the guest holds it."""
     return start_job(
         vm,
         "vm.set_iso",
         verb="Eject the image of",
         doing="Ejecting",
         user=user,
-        params={"image": None},
+        params={"image": None, "force": force},
     )

@@ -13,7 +13,7 @@ from vms.disk_forms import is_data
 from vms.models import VirtualMachine
 from vms.tab import Tab
 
-CHANGES = {"vm.grow_disk": "Growing", "vm.detach_disk": "Detaching"}
+CHANGES = {"vm.grow_disk": "Growing", "vm.move_disk": "Moving", "vm.detach_disk": "Detaching"}
 
 
 @dataclass(frozen=True, slots=True)

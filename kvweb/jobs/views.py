@@ -132,6 +132,7 @@ _AGAIN = {
     "vm.rename": "rename",
     "vm.attach_disk": "attach-disk",
     "vm.grow_disk": "grow-disk",
+    "vm.move_disk": "move-disk",
     "vm.detach_disk": "detach-disk",
     "vm.add_nic": "add-nic",
     "vm.change_nic": "change-nic",

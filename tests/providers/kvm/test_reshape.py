@@ -90,6 +90,14 @@ def test_a_running_vm_keeps_for_its_next_start_what_it_cannot_take(backend: Back
     assert document(backend, vm.external_id, live=True).find("devices/watchdog").get("model") == "i6300esb"
 
 
+def test_a_guest_that_gives_nothing_back_keeps_it_until_its_restart(backend: Backend, make_vm: MakeVm) -> None:
+    """Firmware has no balloon driver: what libvirt accepts has not happened, and must not look so."""
+    vm = make_vm(start=True, memory_mib=48, options={"max_memory_mib": 64})
+    asked = backend.driver.reshape.set_memory(vm.external_id, 32)
+    assert (asked.memory_mib or 0) > 32
+    assert asked.pending == (f"Memory: {asked.memory_mib} MiB → 32 MiB",)
+
+
 def test_a_change_keeps_the_screens_password_and_what_nobody_here_knows(backend: Backend, make_vm: MakeVm) -> None:
     """libvirt leaves secrets out of the document it shows, and defining that again would lose them."""
     vm = make_vm()

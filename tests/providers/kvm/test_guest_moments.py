@@ -1,4 +1,4 @@
-"""A real guest goes back to a moment with all that it had in mind, and its clone is somebody else."""
+"""A real guest goes back to a moment with all it had in mind; its clone is somebody else, and moves while it runs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from providers.base import (
     GuestUser,
     ImageSpec,
     NicSpec,
+    PowerState,
     ProviderError,
     StreamConsole,
     VmSpec,
 )
 from providers.guest.passwords import hash_password
 from providers.kvm.testing import Backend
+from tests.providers.kvm.hosts import Host
 from tests.providers.kvm.test_guest import GUEST, PASSWORD, Terminal
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")]
@@ -28,8 +30,8 @@ pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")
 class Session(Terminal):
     """A serial line of a VM, of which only whole answers are read."""
 
-    def __init__(self, backend: Backend, external_id: str) -> None:
-        target = backend.driver.consoles.open(external_id, ConsoleKind.SERIAL)
+    def __init__(self, host: Backend | Host, external_id: str) -> None:
+        target = host.driver.consoles.open(external_id, ConsoleKind.SERIAL)
         assert isinstance(target, StreamConsole)
         self._socket = target.connect()
         super().__init__(self._socket)
@@ -51,7 +53,7 @@ class Session(Terminal):
         return self.wait_for("end\r\n").strip().replace("\r\n", "\n")
 
 
-def test_it_goes_back_with_its_memory_and_its_clone_is_another(
+def test_it_goes_back_with_its_memory_and_its_clone_is_another_and_moves(
     backend: Backend, request: pytest.FixtureRequest
 ) -> None:
     if not GUEST.exists():
@@ -96,4 +98,17 @@ def test_it_goes_back_with_its_memory_and_its_clone_is_another(
         session.log_in(names[1])
         assert session.ask("hostname; cat note") == f"{names[1]}\nbefore"
         assert session.ask("cat /etc/machine-id") != its_id
-    assert (clone.nics or ())[0].mac != (vm.nics or ())[0].mac
+        session.ask("echo written here > note; sync; mood=travelling")
+    card = (clone.nics or ())[0]
+    assert card.mac != (vm.nics or ())[0].mac
+
+    # The other host has no such network.
+    driver.nics.remove(clone.external_id, card.external_id)
+    there = Host()
+    request.addfinalizer(there.close)
+    moved = driver.migration.migrate(clone.external_id, there.driver, copy_storage=True)
+    assert moved.power is PowerState.RUNNING
+    assert names[1] not in {each.name for each in driver.machines.list()}
+    with closing(Session(there, moved.external_id)) as session:
+        session.type("")
+        assert session.ask("hostname; cat note; echo $mood") == f"{names[1]}\nwritten here\ntravelling"

@@ -1,0 +1,48 @@
+"""Hypervisors of a test's own, between which VMs can move."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from providers.base import ProviderError
+from providers.kvm.driver import KvmDriver
+from providers.kvm.xml.storage import pool_document
+from tests.providers.kvm.private_libvirt import USER, PrivateLibvirt
+
+
+class Host:
+    """A hypervisor of the test's own with one pool."""
+
+    def __init__(self) -> None:
+        self.libvirt = PrivateLibvirt(host_uuid=str(uuid.uuid4()))
+        self.images = self.libvirt.folder / "images"
+        self.images.mkdir()
+        account = pwd.getpwnam(USER)
+        os.chown(self.images, account.pw_uid, account.pw_gid)
+        config = self.libvirt.config.model_copy(update={"pool": "disks", "migration_host": "127.0.0.1"})
+        self.driver = KvmDriver(config)
+        self.raw: Any = self.driver.connection.raw
+        self.pool = self.raw.storagePoolCreateXML(pool_document(name="disks", type_="dir", path=str(self.images)), 0)
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.images.iterdir()}
+
+    def vms(self) -> set[str]:
+        return {record.name for record in self.driver.machines.list()}
+
+    def clear(self) -> None:
+        for record in self.driver.machines.list():
+            with suppress(ProviderError):
+                self.driver.machines.delete(record.external_id, with_snapshots=True)
+        self.pool.refresh(0)
+        for volume in self.pool.listAllVolumes(0):
+            volume.delete(0)
+
+    def close(self) -> None:
+        self.clear()
+        self.driver.close()
+        self.libvirt.close()

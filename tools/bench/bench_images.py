@@ -183,6 +183,7 @@ def image_upload() -> None:
 
     content = os.urandom(UPLOAD_MIB * 1024 * 1024)
     with running() as here, tempfile.TemporaryDirectory(prefix="kvweb-bench-") as folder:
+        here.wait("select 1 from storage_pool where external_id != ''")
         upload = _Upload(here.session, here.portal, content)
         sink = subprocess.Popen(
             [sys.executable, "-c", _SINK, str(Path(folder) / "copy")], stdout=subprocess.PIPE, text=True

@@ -24,6 +24,7 @@ from providers.base import (
     OutOfCapacity,
     PowerState,
     ProviderEvent,
+    StaticLease,
     Unreachable,
     VmSpec,
 )
@@ -171,6 +172,34 @@ def test_a_fixed_address_is_given_once() -> None:
         assert vm.addresses == ("192.168.122.200",)
         with pytest.raises(AlreadyExists):
             make(driver, "other", nics=nics)
+
+
+def test_a_kept_address_is_given_to_its_card_alone() -> None:
+    with cloud(demo=False) as driver:
+        assert driver.networks is not None
+        small = driver.networks.create(NetworkSpec(name="small", cidr="198.51.100.0/28"))
+        mac, key = "52:54:00:aa:00:01", small.external_id
+        driver.networks.reserve(key, StaticLease(mac=mac, address="198.51.100.10"))
+        first = make(driver, "first", nics=(NicSpec(network=key),))
+        assert first.addresses == ("198.51.100.11",)
+        owner = make(driver, "owner", nics=(NicSpec(network=key, mac=mac),))
+        assert owner.addresses == ("198.51.100.10",)
+        rows = {row.mac: (row.address, row.is_static, row.hostname) for row in driver.networks.leases(key)}
+        assert rows[mac] == ("198.51.100.10", True, "owner")
+        driver.networks.reserve(key, StaticLease(mac=mac, address="198.51.100.12"))
+        assert driver.machines.get(owner.external_id).addresses == ("198.51.100.12",)
+
+
+def test_nothing_is_plugged_into_a_network_that_is_switched_off() -> None:
+    with cloud(demo=False) as driver:
+        assert driver.networks is not None
+        assert driver.nics is not None
+        vm = make(driver, nics=(), start=False)
+        driver.networks.set_active("net-1", False)
+        with pytest.raises(Conflict):
+            driver.nics.add(vm.external_id, NicSpec(network="net-1"))
+        with pytest.raises(Conflict):
+            make(driver, "other")
 
 
 def test_a_base_is_kept_as_long_as_something_lies_over_it() -> None:

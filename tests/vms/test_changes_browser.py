@@ -138,7 +138,7 @@ def test_what_the_provider_refuses_stands_in_the_dialog(open_tab: Callable[[str]
 
 
 DIALOGS = {
-    "disks": ["attach-disk", "grow-disk?disk=vda", "detach-disk?disk=vda"],
+    "disks": ["attach-disk", "grow-disk?disk=vda", "move-disk?disk=vda", "detach-disk?disk=vda"],
     "networks": ["add-nic"],
     "snapshots": ["take-snapshot"],
     "": ["clone", "delete"],

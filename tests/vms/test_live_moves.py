@@ -13,7 +13,7 @@ from providers import pool
 from providers.base import DiskSpec, VmSpec
 from providers.models import Health, Provider
 from providers.pool import driver_for
-from tests.providers.kvm.test_migration import Host
+from tests.providers.kvm.hosts import Host
 from tests.vms.conftest import Press
 from vms import inventory
 from vms.choices import Presence

@@ -70,7 +70,7 @@ def _title(vm: VirtualMachine, action: VmAction) -> str:
 
 def _back(vm: VirtualMachine, action: VmAction) -> str:
     """The page that offers the action: the machine's first, or the tab that it belongs to."""
-    if action.place in tabs.TABS:
+    if action.place in tabs.TABS and action.place != "overview":
         return reverse(f"vms:{action.place}", args=[vm.uuid])
     return reverse("vms:detail", args=[vm.uuid])
 

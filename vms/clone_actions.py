@@ -27,6 +27,20 @@ RENAME = VmAction(
     form=clone_forms.RenameForm,
     in_bulk=False,
 )
+DESCRIBE = VmAction(
+    name="describe",
+    label="Describe",
+    doing="Describing",
+    done="The description is saved.",
+    title="Description of “{name}”",
+    submit="Save",
+    icon="pencil",
+    verb="vm.change",
+    run=services.set_description,
+    form=clone_forms.DescribeForm,
+    in_bulk=False,
+    place="overview",
+)
 CLONE = VmAction(
     name="clone",
     label="Clone",
@@ -69,4 +83,4 @@ ASSIGN = VmAction(
     form=clone_forms.AssignForm,
 )
 
-ACTIONS = (RENAME, CLONE, EXPORT, ASSIGN)
+ACTIONS = (RENAME, DESCRIBE, CLONE, EXPORT, ASSIGN)

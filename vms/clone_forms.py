@@ -17,6 +17,7 @@ from vms.create_names import free_name, name_is_taken, taken
 from vms.models import VirtualMachine
 from vms.row_choice import RowChoice, offer
 
+LONGEST_DESCRIPTION = 4000
 WAYS = {
     "full": ("Full copy", "Stands alone. Takes the same space again, and time to copy."),
     "linked": ("Linked copy", "Ready at once and small: it keeps only what differs from the disks of now."),
@@ -100,6 +101,23 @@ class RenameForm(NameForm):
         if name == self.subject.name:
             raise forms.ValidationError("This is its name already.")
         return super().clean_name()
+
+
+class DescribeForm(ActionForm):
+    """The portal's own note about the machine."""
+
+    subject: VirtualMachine
+
+    description = forms.CharField(required=False, label="Description", widget=forms.Textarea(attrs={"rows": 4}))
+
+    def dress(self) -> None:
+        self.take("description", self.subject.description)
+
+    def clean_description(self) -> str:
+        text = str(self.cleaned_data.get("description") or "").replace("\r\n", "\n").strip()
+        if len(text) > LONGEST_DESCRIPTION:
+            raise forms.ValidationError(f"It is too long by {len(text) - LONGEST_DESCRIPTION} characters.")
+        return text
 
 
 class ExportForm(ActionForm):

@@ -14,11 +14,11 @@ from kvweb.accounts.actions import ActionRefused
 from kvweb.ui.htmx import is_htmx, toast
 from vms import services, tabs
 from vms.choices import Presence
+from vms.clone_actions import DESCRIBE
+from vms.clone_forms import DescribeForm
 from vms.models import VirtualMachine
 from vms.selectors import visible_to, with_jobs
 from vms.view_parts import as_it_is_now, found_vm, header_context, refused, user_of
-
-LONGEST_DESCRIPTION = 4000
 
 
 @require_GET
@@ -55,18 +55,23 @@ def describe(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Keep a note about the machine; text that is refused stays in the field."""
     vm = found_vm(request, uuid)
     user = user_of(request)
-    text = request.POST.get("description", "").replace("\r\n", "\n").strip()
-    reason = ""
-    if not allowed(user, "vm.change", vm):
-        reason = "Your role in this project may not change the description."
-    elif len(text) > LONGEST_DESCRIPTION:
-        reason = f"It is too long by {len(text) - LONGEST_DESCRIPTION} characters."
-    else:
-        services.set_description(vm, description=text, user=user)
+    form = DescribeForm(vm, user, request.POST)
+    reason = "" if form.is_valid() else str(next(iter(form.errors.values()))[0])
+    if not reason:
+        try:
+            DESCRIBE.perform(vm, user, **form.cleaned_data)
+        except ActionRefused:
+            reason = "Your role in this project may not change the description."
     if not is_htmx(request) and not reason:
         messages.success(request, "The description is saved.")
         return redirect("vms:detail", uuid=uuid)
-    context = {"vm": vm, "may_change": True, "typed": text, "error": reason, "is_open": bool(reason)}
+    context = {
+        "vm": vm,
+        "may_change": True,
+        "typed": request.POST.get("description", ""),
+        "error": reason,
+        "is_open": bool(reason),
+    }
     if not is_htmx(request):
         context = {**header_context(request, vm), **tabs.context_of(vm, user, "overview"), **context, "tabs": []}
         return render(request, "vms/detail.html", context, status=422)

@@ -17,6 +17,7 @@ from providers.models import Provider
 from providers.pool import driver_for
 from storage.models import Image
 from tests.vms.conftest import MakeMachine, Press, at_provider, fault
+from vms.actions import ACTIONS
 from vms.choices import Presence
 from vms.looks import vm_badge
 from vms.models import VirtualMachine
@@ -275,3 +276,14 @@ def test_long_work_can_be_stopped_from_the_machines_page(
     assert job.state == JobState.CANCELLED
     vm.refresh_from_db()
     assert vm.problem == ""
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS))
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_every_action_has_a_question_that_can_be_shown(
+    machine: MakeMachine, root: User, client_of: ClientOf, name: str, headers: dict[str, str]
+) -> None:
+    vm = machine()
+    answer = client_of(root).get(f"/vms/{vm.uuid}/ask/{name}", headers=headers)
+    assert answer.status_code == 200
+    assert f"/vms/{vm.uuid}/do/{name}" in answer.content.decode()

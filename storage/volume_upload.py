@@ -66,18 +66,18 @@ def state(request: HttpRequest, uuid: UUID) -> JsonResponse:
 def take(request: HttpRequest, uuid: UUID, offset: int) -> JsonResponse:
     """One piece; the first begins anew, each other must be the next one of the same file."""
     try:
-        volume = _volume(request, uuid)
-        content = _piece(request)
-        key = request.headers.get("X-File-Key", "")[:LONGEST_KEY]
-        if offset == 0:
-            _begin(volume, key)
-        elif (volume.upload_key, volume.upload_received) != (key, offset):
-            return JsonResponse(
-                {"reason": "Another piece is the next one.", "received": volume.upload_received}, status=409
-            )
-        _write(volume, offset, content)
+        volume, content = _volume(request, uuid), _piece(request)
     except _Refused as refused:
         return refused.answer
+    key = request.headers.get("X-File-Key", "")[:LONGEST_KEY]
+    if offset == 0:
+        _begin(volume, key)
+    elif (volume.upload_key, volume.upload_received) != (key, offset):
+        return JsonResponse(
+            {"reason": "Another piece is the next one.", "received": volume.upload_received}, status=409
+        )
+    try:
+        _write(volume, offset, content)
     except ProviderError as exc:
         if offset == 0 and not isinstance(exc, Transient):
             # It was refused before anything was written.

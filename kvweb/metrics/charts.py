@@ -60,6 +60,8 @@ class Chart:
     lines: tuple[tuple[str, Measure], ...]
     #: The top of the picture where that is known: 100 for percent, the memory that there is.
     most: float | None = None
+    #: Why there may be no line although others have theirs.
+    silence: str = ""
 
 
 CPU = Chart("cpu", "CPU", "percent", (("CPU", Measure.CPU_PERCENT),), 100)
@@ -72,7 +74,8 @@ LOAD = Chart("load", "Load", "count", (("Load", Measure.LOAD),))
 
 
 def memory(most_mib: int | None) -> Chart:
-    return Chart("memory", "Memory in use", "mib", (("In use", Measure.MEMORY_MIB),), most_mib or None)
+    lines = (("In use", Measure.MEMORY_MIB),)
+    return Chart("memory", "Memory in use", "mib", lines, most_mib or None, "The guest does not tell what it uses.")
 
 
 def range_called(name: str) -> tuple[str, Span]:

@@ -27,7 +27,7 @@ function moment(seconds, span) {
 }
 
 export class Picture {
-  #figure; #place; #words; #plot = null; #size; #theme; #lines = []; #begins = 0; #step = 10;
+  #figure; #place; #words; #plot = null; #size; #theme; #lines = []; #begins = 0; #step = 10; #othersTell = false;
 
   constructor(figure) {
     this.#figure = figure;
@@ -41,12 +41,13 @@ export class Picture {
 
   get name() { return this.#figure.dataset.chart; }
 
-  show(lines, begins, step) {
-    const isSameShape = this.#plot && lines.length === this.#lines.length && step === this.#step;
+  show(lines, begins, step, othersTell = false) {
+    const isSameShape = this.#plot && this.#hasValues && lines.length === this.#lines.length && step === this.#step;
     this.#lines = lines;
     this.#begins = begins;
     this.#step = step;
-    if (isSameShape) this.#plot.setData(this.#data());
+    this.#othersTell = othersTell;
+    if (isSameShape && this.#hasValues) this.#plot.setData(this.#data());
     else this.#draw();
     this.#tell();
   }
@@ -74,7 +75,7 @@ export class Picture {
     if (!this.#hasValues) {
       const empty = document.createElement("p");
       empty.className = "chart-empty";
-      empty.textContent = "No values yet";
+      empty.textContent = (this.#othersTell && this.#figure.dataset.silence) || "No values yet";
       this.#place.append(empty);
       return;
     }

@@ -59,7 +59,7 @@ class Charts {
       silent: "The provider does not answer or is disabled: nothing is measured.",
       collecting: "Collecting: the first values come within half a minute.",
     }[data.nothing] ?? "");
-    this.#pictures.forEach((picture) => picture.show(data.charts[picture.name] ?? [], data.begins, data.step_s));
+    this.#pictures.forEach((picture) => picture.show(data.charts[picture.name] ?? [], data.begins, data.step_s, !data.nothing));
   }
 
   #say(words) {

@@ -32,7 +32,7 @@ def chromium() -> Iterator[Any]:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         except sync_api.Error as exc:
             pytest.skip(f"There is no Chromium here: {exc.message.splitlines()[0]}")
-        # The graphs' program is loaded by the page when it is there already, from a server that does one thing at a time.
+        # The graphs' program comes after the page, from a server that does one thing at a time.
         sync_api.expect.set_options(timeout=30_000)
         yield browser
         sync_api.expect.set_options(timeout=5_000)

@@ -154,7 +154,9 @@ class KvmNics(Part, Nics):
         isolated = text_at(element, "port/@isolated") == "yes" if change.isolated is None else change.isolated
         # A tag belongs to the network that it was asked for in.
         vlan = cards.vlan_of(element) if change.vlan is None and change.network is None else change.vlan or None
-        plug = plugs.plug_of(self.raw, change.network or network_of(element))
+        before = network_of(element)
+        is_new = change.network not in (None, before)
+        plug = plugs.plug_of(self.raw, change.network or before, is_new=is_new)
         plugs.check_plug(self.raw, plug, filter_=filter_, isolated=isolated, vlan=vlan)
 
     # -- a running card ---------------------------------------------------------------------------------------------

@@ -39,19 +39,35 @@ class Plug:
         return self.seen is not None and self.seen.is_ovs
 
 
-def plug_of(raw: Any, external_id: str, field: str = "network") -> Plug:
-    """The network that a card is to be plugged into; raises NotFound, Conflict for one that is switched off."""
+def plug_of(raw: Any, external_id: str, field: str = "network", *, is_new: bool = True) -> Plug:
+    """The network of a card; for one that is newly plugged in raises Conflict when the network is switched off, and
+    NotFound for a bridge that the host does not have. Raises NotFound for no network at all.
+    """
     if external_id.startswith(BRIDGE_PREFIX):
-        return Plug(bridge=external_id.removeprefix(BRIDGE_PREFIX))
+        name = external_id.removeprefix(BRIDGE_PREFIX)
+        if is_new:
+            _demand_bridge(raw, name, field)
+        return Plug(bridge=name)
     try:
         network = raw.networkLookupByName(external_id)
     except LibvirtError as exc:
         if has_code(exc, libvirt.VIR_ERR_NO_NETWORK):
             raise NotFound(f"There is no network “{external_id}”.", field=field) from exc
         raise
-    if not network.isActive():
+    if is_new and not network.isActive():
         raise Conflict(f"The network “{external_id}” is switched off.", field=field)
     return Plug(raw=network, seen=read_network(network.XMLDesc(0)))
+
+
+def _demand_bridge(raw: Any, name: str, field: str) -> None:
+    try:
+        raw.interfaceLookupByName(name)
+    except LibvirtError as exc:
+        if has_code(exc, libvirt.VIR_ERR_NO_INTERFACE):
+            raise NotFound(f"The host has no bridge “{name}”.", field=field) from exc
+        # A libvirt without a driver for the host's interfaces tells nothing; a start will show.
+        if not has_code(exc, libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_CONNECT):
+            raise
 
 
 def check_plug(

@@ -9,7 +9,10 @@ from providers.testing.checks import refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
 
-MAC = "52:54:00:ab:cd:ef"
+
+def mac_of(lab: Lab) -> str:
+    """A MAC that no other lab's card has."""
+    return f"52:54:00:{lab.suffix[:2]}:{lab.suffix[2:4]}:{lab.suffix[4:6]}"
 
 
 def nics_of(vm: VmRecord) -> dict[str, NicRecord]:
@@ -38,14 +41,14 @@ def a_running_vm_takes_a_card(lab: Lab) -> None:
 
 @promise(when=lambda can: can.nics, given=lambda harness: harness.network)
 def a_wanted_mac_is_kept(lab: Lab) -> None:
-    vm = lab.vm()
-    after = present(lab.driver.nics).add(vm.external_id, NicSpec(network=lab.harness.network, mac=MAC))
-    assert MAC in {nic.mac.lower() for nic in after.nics or ()}
+    vm, mac = lab.vm(), mac_of(lab)
+    after = present(lab.driver.nics).add(vm.external_id, NicSpec(network=lab.harness.network, mac=mac))
+    assert mac in {nic.mac.lower() for nic in after.nics or ()}
 
 
 @promise(when=lambda can: can.nics, given=lambda harness: harness.network)
 def a_card_is_added_once_and_a_mac_belongs_to_one(lab: Lab) -> None:
-    vm, nics, spec = lab.vm(), present(lab.driver.nics), NicSpec(network=lab.harness.network, mac=MAC)
+    vm, nics, spec = lab.vm(), present(lab.driver.nics), NicSpec(network=lab.harness.network, mac=mac_of(lab))
     first = nics_of(nics.add(vm.external_id, spec))
     assert nics_of(nics.add(vm.external_id, spec)).keys() == first.keys()
     other = lab.vm("other")

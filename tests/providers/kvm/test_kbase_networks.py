@@ -18,7 +18,7 @@ from tests.providers.kvm.test_networks import asked, both, document, virsh
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
 
-MAC = "52:54:00:5a:02:01"
+MAC = f"52:54:00:{random.randrange(256):02x}:{random.randrange(256):02x}:03"
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ from tests.providers.kvm.conftest import MakeNetwork, MakeVm
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
 
-MAC = "52:54:00:5a:01:01"
-OTHER_MAC = "52:54:00:5a:01:02"
+_SERIES = f"52:54:00:{random.randrange(256):02x}:{random.randrange(256):02x}"
+MAC, OTHER_MAC = f"{_SERIES}:01", f"{_SERIES}:02"
 
 
 def virsh(*words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,8 +39,9 @@ from tests.providers.kvm.test_guest import GUEST, PASSWORD, Terminal, until
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
 
-MAC = "52:54:00:5a:00:01"
-OTHER_MAC = "52:54:00:5a:00:02"
+#: No other test process has these, and a MAC belongs to one card of a hypervisor.
+_SERIES = f"52:54:00:{random.randrange(256):02x}:{random.randrange(256):02x}"
+MAC, OTHER_MAC = f"{_SERIES}:01", f"{_SERIES}:02"
 
 
 def virsh(*words: str) -> str:
@@ -123,6 +125,7 @@ def test_a_card_is_not_added_twice_by_a_job_that_runs_twice(backend: Backend, ma
         (NicSpec(network="", filter="kvweb-test-none"), NotFound, "filter"),
         (NicSpec(network="", vlan=7), InvalidRequest, "vlan"),
         (NicSpec(network="kvweb-test-nowhere"), NotFound, "network"),
+        (NicSpec(network="bridge:kvweb-none"), NotFound, "network"),
     ],
 )
 def test_what_a_card_or_its_network_cannot_do_is_refused(
@@ -134,6 +137,56 @@ def test_what_a_card_or_its_network_cannot_do_is_refused(
         backend.driver.nics.add(vm.external_id, wish)
     assert caught.value.field == field  # type: ignore[attr-defined]
     assert backend.driver.machines.get(vm.external_id).nics == vm.nics
+
+
+def test_a_card_in_a_network_that_is_switched_off_can_still_be_changed(
+    backend: Backend, make_vm: MakeVm, make_network: MakeNetwork
+) -> None:
+    network = make_network(cidr="")
+    vm = make_vm(nics=(NicSpec(network=network.name, mac=MAC),))
+    backend.driver.networks.set_active(network.name, False)
+    changed = backend.driver.nics.update(vm.external_id, MAC, NicChange(filter="clean-traffic"))
+    assert nic(changed, MAC).filter == "clean-traffic"
+    with pytest.raises(Conflict):
+        backend.driver.nics.add(vm.external_id, NicSpec(network=network.name))
+
+
+@pytest.fixture
+def host_bridge() -> Iterator[str]:
+    """A bridge that somebody made on the host, with a cable in it: without one it is not up."""
+    name = f"kvwt{random.randrange(10**6)}"
+    steps = (
+        f"link add {name} type bridge",
+        f"link add {name}a type veth peer name {name}b",
+        f"link set {name}a master {name}",
+        *(f"link set {each} up" for each in (name, f"{name}a", f"{name}b")),
+    )
+    try:
+        for step in steps:
+            subprocess.run(["ip", *step.split()], check=True)
+        yield name
+    finally:
+        for each in (f"{name}a", name):
+            subprocess.run(["ip", "link", "del", each], check=False)
+
+
+def test_cards_sit_on_a_bridge_of_the_host(
+    backend: Backend, make_vm: MakeVm, make_network: MakeNetwork, host_bridge: str
+) -> None:
+    networks, bridge = backend.driver.networks, f"bridge:{host_bridge}"
+    until(lambda: bridge in {each.external_id for each in networks.list()})
+    network = make_network(mode=NetworkMode.BRIDGE, cidr="", bridge=host_bridge)
+    nics = (NicSpec(network=bridge, mac=MAC, isolated=True), NicSpec(network=network.name, mac=OTHER_MAC))
+    vm = make_vm(nics=nics, disks=(), start=True)
+    assert (nic(vm, MAC).network, nic(vm, OTHER_MAC).network) == (bridge, network.name)
+    for mac, isolated in ((MAC, "1"), (OTHER_MAC, "0")):
+        tap = str(interface(vm, mac).xpath("string(target/@dev)"))
+        port = Path(f"/sys/class/net/{host_bridge}/brif/{tap}")
+        assert port.exists()
+        assert (port / "isolated").read_text().strip() == isolated
+    assert networks.get(bridge).used_by == networks.get(network.name).used_by == (vm.external_id,)
+    moved = backend.driver.nics.update(vm.external_id, MAC, NicChange(network=backend.network))
+    assert (nic(moved, MAC).network, moved.pending) == (backend.network, ())
 
 
 def test_a_card_on_a_device_of_the_host_is_neither_filtered_nor_kept_apart(
@@ -327,6 +380,13 @@ def test_a_running_guest_sees_what_is_done_to_its_cards(
         def tells(command: str, text: str) -> Callable[[], bool]:
             return lambda: text in shell.says(command)
 
+        # With its own address it is heard, with another's it is not: nothing that it forges leaves the host's tap.
+        until(tells("ip -4 addr show dev eth0", f"inet {base}."), 120)
+        forged = f"{base}.222"
+        shell.says(f"doas ip addr add {forged}/24 dev eth0")
+        assert " 0% packet loss" in shell.says(f"doas ping -c 2 -W 5 {first.gateway}")
+        assert "100% packet loss" in shell.says(f"doas ping -c 2 -W 1 -I {forged} {first.gateway}")
+
         # A card that is plugged in comes up in the guest, with the address that was kept for it.
         backend.driver.networks.reserve(first.name, StaticLease(mac=OTHER_MAC, address=f"{base}.77", name="second"))
         added = nics.add(guest.external_id, NicSpec(network=first.name, mac=OTHER_MAC))
@@ -349,6 +409,11 @@ def test_a_running_guest_sees_what_is_done_to_its_cards(
         until(lambda: shell.says(changes) != before)
         shell.says("doas kill -USR2 $(cat /run/nic.eth1/pid); sleep 1; doas kill -USR1 $(cat /run/nic.eth1/pid)")
         until(tells("ip -4 addr show dev eth1", f"inet {other_base}."), 120)
+
+        # Nothing filters this card: the same forgery is heard here.
+        shell.says(f"doas ip addr add {other_base}.222/24 dev eth1")
+        assert " 0% packet loss" in shell.says(f"doas ping -c 2 -W 5 -I {other_base}.222 {second.gateway}")
+        shell.says(f"doas ip addr del {other_base}.222/24 dev eth1")
 
         # What it has by now is kept for it when that is wanted.
         assert Kbase(backend.driver).update_reserveip(guest.name) == {"result": "success"}

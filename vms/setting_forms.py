@@ -108,7 +108,7 @@ class OptionsForm(ActionForm):
             option_fields.check(self, model, wanted)
         if not wanted and not self.errors:
             self.add_error(None, UNCHANGED)
-        return {"options": wanted}
+        return {"options": wanted, "group": self.group_name}
 
     def refuse(self, field: str, reason: str) -> None:
         option_fields.refuse(self, field, reason)

@@ -25,8 +25,11 @@ def resize(vm: VirtualMachine, *, user: User, vcpus: int | None = None, memory_m
     )
 
 
-def set_options(vm: VirtualMachine, *, user: User, options: dict[str, Any]) -> Job:
-    """Change these options of the kind. Raises ActionRefused for those that are an administrator's."""
+def set_options(vm: VirtualMachine, *, user: User, options: dict[str, Any], group: str = "") -> Job:
+    """Change these options of the kind; `group` is their heading, for trying again.
+
+    Raises ActionRefused for those that are an administrator's.
+    """
     if reason := option_fields.forbidden(vm.provider, options, user):
         raise ActionRefused(reason, forbidden=True)
     return start_job(
@@ -35,7 +38,7 @@ def set_options(vm: VirtualMachine, *, user: User, options: dict[str, Any]) -> J
         verb="Change settings of",
         doing="Changing settings",
         user=user,
-        params={"options": options},
+        params={"options": options, "group": group},
     )
 
 

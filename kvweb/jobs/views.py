@@ -140,12 +140,16 @@ _AGAIN = {
     "vm.take_snapshot": "take-snapshot",
     "vm.revert_to_snapshot": "revert-to-snapshot",
     "vm.delete_snapshot": "delete-snapshot",
+    "vm.resize": "resize",
+    "vm.set_options": "change-options",
+    "vm.set_autostart": "set-autostart",
+    "vm.apply_pending": "apply-pending",
     "vm.clone": "clone",
     "vm.export": "export",
     "vm.migrate": "migrate",
 }
 #: Of a job's parameters, those that fill the fields of its dialog again.
-_AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "target")
+_AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "target", "vcpus", "memory_mib", "group")
 
 
 def _again(job: Job) -> dict[str, str] | None:
@@ -164,7 +168,7 @@ def _again(job: Job) -> dict[str, str] | None:
     if job.params.get("force"):
         action = {"stop": "force-stop", "restart": "reset"}.get(action, action)
     asks = action not in {"start", "pause", "resume"}
-    said = {name: job.params[name] for name in _AGAIN_WITH if name in job.params}
+    said = {name: job.params[name] for name in _AGAIN_WITH if job.params.get(name) is not None}
     address = f"{subject_address(job)}{'ask' if asks else 'do'}/{action}{'?' + urlencode(said) if said else ''}"
     return {"how": "ask" if asks else "do", "address": address}
 

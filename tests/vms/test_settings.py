@@ -103,12 +103,14 @@ def test_what_is_wrong_stands_in_the_dialog_and_nothing_is_done(
 
 
 def test_what_the_provider_refuses_is_the_jobs_reason_and_changes_nothing(
-    machine: MakeMachine, press: Press, alice: User
+    machine: MakeMachine, press: Press, alice: User, client_of: ClientOf
 ) -> None:
     vm = machine()
     pressed = press(alice, vm, "change-options", group="Options", option_firewalls="no-such-group")
     assert pressed.job.has_failed
     assert "no-such-group" in pressed.job.reason
+    again = client_of(alice).get(f"/jobs/{pressed.job.uuid}/").content.decode()
+    assert "ask/change-options?group=Options" in again
     assert told(vm)["firewalls"] == []
 
 

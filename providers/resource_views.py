@@ -139,7 +139,8 @@ class ResourcePages(ABC, Generic[R]):
             return render(request, "resources/_page.html", self._part(request, found[0]))
         if not visible_jobs(user_of(request)).filter(subject=f"{self._sort(request)}:{uuid}").exists():
             raise Http404(f"There is no such {self.noun}.")
-        return render(request, "resources/_gone.html", {"uuid": uuid, "noun": self.noun, "list": self._list()})
+        context = {"uuid": uuid, "noun": self.noun, "list": self._list(), "list_title": self.title}
+        return render(request, "resources/_gone.html", context)
 
     def _part(self, request: HttpRequest, resource: R) -> dict[str, Any]:
         shown = self.buttons(resource, user_of(request))

@@ -35,6 +35,8 @@ def content_of(volume: Volume) -> Iterator[bytes]:
     """The volume's bytes as they are stored. Drivers push them, browsers pull: a thread stands between the two."""
     pieces: queue.Queue[bytes | BaseException | None] = queue.Queue(MOST_WAITING)
     has_left = threading.Event()
+    # Read here: the thread has no connection to the database.
+    provider = volume.provider
 
     def give(piece: bytes | BaseException | None) -> None:
         while not has_left.is_set():
@@ -47,7 +49,7 @@ def content_of(volume: Volume) -> Iterator[bytes]:
 
     def carry() -> None:
         try:
-            with connect(volume.provider) as driver:
+            with connect(provider) as driver:
                 if driver.volumes is None:
                     raise NotSupported
                 driver.volumes.download(volume.external_id, give)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from providers.kvm.testing import URI, Backend
 from providers.models import Health, Provider
 from providers.testing import Unavailable
 from storage.models import Pool, Volume
+from storage.volume_transfer import content_of
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.django_db, pytest.mark.xdist_group("kvm")]
 
@@ -100,6 +102,27 @@ def test_a_pool_and_its_volumes_live_from_page_to_host(
     done(run_jobs())
     for made in ("data.qcow2", "copy.qcow2"):
         assert int(document("vol-dumpxml", made, name).findtext("capacity")) == 3 * 1024**3
+
+    # A file goes in piece by piece, and comes out again.
+    wish = {"name": "raw.img", "project": str(project.uuid), "pool": str(pool.uuid), "size_gib": "1", "format": "raw"}
+    admin.post("/volumes/create", wish)
+    done(run_jobs())
+    raw = Volume.objects.get(name="raw.img")
+    content = os.urandom(3_000_000)
+    for offset in (0, 2_000_000):
+        piece = content[offset : offset + 2_000_000]
+        address = f"/transfer/volumes/{raw.uuid}/upload/{offset}"
+        sent = admin.post(address, piece, content_type="application/octet-stream", headers={"X-File-Key": "file"})
+        assert sent.status_code == 200, sent.content
+    assert admin.post(f"/transfer/volumes/{raw.uuid}/finish", {"size": "3000000"}).status_code == 200
+    with (folder / "raw.img").open("rb") as file:
+        assert file.read(3_000_000) == content
+    pieces = content_of(raw)
+    assert next(pieces)[:1000] == content[:1000]
+    # Whoever downloads goes away in the middle.
+    pieces.close()  # type: ignore[attr-defined]
+    admin.post(f"/volumes/{raw.uuid}/do/delete", {"typed": "raw.img"})
+    done(run_jobs())
 
     # Somebody puts a file there behind the portal's back.
     (folder / "found.raw").write_bytes(bytes(1024 * 1024))

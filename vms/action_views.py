@@ -100,7 +100,9 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
         outcome = chosen.perform(vm, user_of(request), **options)
     except ActionRefused as refusal:
         return refused(request, vm, refusal)
-    job = jobs.wait(outcome, _patience(form)) if isinstance(outcome, Job) else None
+    job = (
+        jobs.wait(outcome, _patience(form if chosen.confirm == "none" else None)) if isinstance(outcome, Job) else None
+    )
     if form is not None and chosen.confirm == "none":
         return _after_form(request, vm, chosen, form, job)
     if not is_htmx(request):

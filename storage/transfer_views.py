@@ -5,11 +5,9 @@ These views wait for providers. A process of its own runs them, so that no page 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import reverse
@@ -106,17 +104,9 @@ def download(request: HttpRequest, uuid: UUID) -> HttpResponse | StreamingHttpRe
         raise PermissionDenied
     record("image.download", subject=image.subject, subject_name=image.name, actor=user, project_id=image.project_id)
     pieces = content_of(image.provider, image)
-    is_async = hasattr(request, "scope")
-    response = StreamingHttpResponse(_in_turn(pieces) if is_async else pieces, content_type="application/octet-stream")
+    response = StreamingHttpResponse(pieces, content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="{_file_name(image)}"'
     return response
-
-
-async def _in_turn(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Django would read a plain iterator to its end before it sends anything."""
-    step = sync_to_async(lambda: next(pieces, b""), thread_sensitive=False)
-    while piece := await step():
-        yield piece
 
 
 def _file_name(image: Image) -> str:

@@ -156,23 +156,15 @@ class Portal:
                 socket=self.place.console_socket,
                 ready=lambda: socket_answers(self.place.console_socket),
             ),
-            self._transfer(),
+            Process(
+                "transfer",
+                [PYTHON, "manage.py", "transfer_server"],
+                self._variables(),
+                socket=self.place.transfer_socket,
+                ready=lambda: http_answers(self.place.transfer_socket, "/health", self.place.listen),
+            ),
             Process("watcher", [PYTHON, "manage.py", "watch_providers"], self._variables()),
         ]
-
-    def _transfer(self) -> Process:
-        """The same application once more: it waits for providers while images are sent, and no page waits with it."""
-        place = self.place
-        command = [PYTHON, "-m", "uvicorn", "kvweb.transfer:application", "--uds", str(place.transfer_socket)]
-        command += ["--proxy-headers", "--forwarded-allow-ips", "*", "--no-access-log", "--lifespan", "off"]
-        command += ["--timeout-graceful-shutdown", "2", "--log-level", "warning"]
-        return Process(
-            name="transfer",
-            command=command,
-            variables=self._variables(),
-            socket=place.transfer_socket,
-            ready=lambda: http_answers(place.transfer_socket, "/health", place.listen),
-        )
 
     async def _start_optional(self, process: Process) -> None:
         try:

@@ -35,9 +35,14 @@ entries += [
         counted="active",
     ),
     Entry(
-        label="Images", url="images:list", icon="photo", key="i", position=41, group="Storage and networks",
+        label="Images",
+        url="images:list",
+        icon="photo",
+        key="i",
+        position=41,
+        group="Storage and networks",
         when=_is_signed_in,
-    ),  # fmt: skip
+    ),
     Entry(
         label="Volumes", url="volumes:list", icon="box", position=42, group="Storage and networks", when=_is_signed_in
     ),

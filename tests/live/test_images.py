@@ -14,18 +14,19 @@ import libvirt
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.live.portal import PREFIX, Portal, until
+from tests.live.portal import Portal, until
 from tests.providers.transfer.vendor import Vendor, vendor
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-images")]
 
 CONTENT = os.urandom(10 << 20)
+#: Other tests at the same libvirt sweep what is called as their machines are.
+OWN = f"kvweb-test-images-{os.getpid()}"
 
 
 @pytest.fixture(scope="module")
 def portal(hypervisor: libvirt.virConnect) -> Iterator[Portal]:
     """A portal that may fetch from this very machine, where the tests' vendor is."""
-    del hypervisor
     home = Path(tempfile.mkdtemp(prefix="kvweb-live-", dir="/tmp"))
     running = Portal(home, KVWEB_IMAGE_HTTP="yes", KVWEB_IMAGE_NETWORKS="127.0.0.0/8")
     try:
@@ -35,6 +36,10 @@ def portal(hypervisor: libvirt.virConnect) -> Iterator[Portal]:
     finally:
         running.stop()
         shutil.rmtree(home, ignore_errors=True)
+        for name in ("sent", "fetched"):
+            for left in (volume(hypervisor, f"{OWN}-{name}.img"), volume(hypervisor, f"{OWN}-{name}.img.kvweb-part")):
+                if left is not None:
+                    left.delete()
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_a_file_is_sent_with_a_break_and_arrives_whole(
     file.write_bytes(CONTENT)
     other = tmp_path / "other.img"
     other.write_bytes(os.urandom(len(CONTENT)))
-    name = f"{PREFIX}{os.getpid()}-sent.img"
+    name = f"{OWN}-sent.img"
 
     # The line breaks after the first chunk, as often as it is tried.
     def broken(route: Route) -> None:
@@ -114,7 +119,7 @@ def test_an_image_is_fetched_and_a_bad_one_leaves_nothing(
     signed_in: Page, portal: Portal, hypervisor: libvirt.virConnect, shop: Vendor
 ) -> None:
     page = signed_in
-    name = f"{PREFIX}{os.getpid()}-fetched.img"
+    name = f"{OWN}-fetched.img"
     url = shop.offer(f"/{name}", CONTENT)
     page.goto(f"{portal.url}/images/add?from=url")
     page.get_by_label("Address").fill(url)

@@ -130,7 +130,7 @@ class _Upload:
 
     def __call__(self) -> float:
         self.number += 1
-        name = f"kvweb-test-live-bench-{os.getpid()}-{self.number}.img"
+        name = f"kvweb-test-bench-{os.getpid()}-{self.number}.img"
         page = self.session.get("/images/add?from=upload").body
         place = re.search(r'<(?:option|input)[^>]*value="([0-9a-f-]{36})"', page)
         if place is None:

@@ -7,7 +7,7 @@ from networking.action_forms import DnsForm, OfferForm, ReleaseForm, ReserveForm
 from networking.models import Network
 from providers.base.capabilities import NetworkFeatures
 from providers.resource_actions import ResourceAction
-from providers.resource_services import dismiss
+from providers.resource_services import dismiss, dismiss_problem
 from providers.resources import Answer, gone_or_never_made, ready
 
 NetworkAction = ResourceAction[Network]
@@ -153,6 +153,16 @@ DELETE = NetworkAction(
     question="“{name}” is deleted, with the addresses that it keeps. That is refused while machines are plugged in.",
     is_destructive=True,
 )
+DISMISS_PROBLEM = NetworkAction(
+    name="dismiss-problem",
+    label="Dismiss the note",
+    doing="Dismissing",
+    icon="x",
+    verb=VERB,
+    needs=lambda network: bool(network.problem) and not network.is_wanted,
+    run=dismiss_problem,
+    done="The note is gone.",
+)
 DISMISS = NetworkAction(
     name="dismiss",
     label="Dismiss",
@@ -167,7 +177,8 @@ DISMISS = NetworkAction(
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, NetworkAction] = {
-    action.name: action for action in (START, RESTART, EDIT, RESERVE, RELEASE, DNS, OFFER, STOP, DELETE, DISMISS)
+    action.name: action
+    for action in (START, RESTART, EDIT, RESERVE, RELEASE, DNS, OFFER, STOP, DELETE, DISMISS_PROBLEM, DISMISS)
 }
 #: What stands beside the thing that it is about, and not in a menu.
 IN_PLACE = frozenset({"reserve", "release", "dns"})

@@ -30,6 +30,8 @@ from providers.resources import Resource, with_jobs
 
 R = TypeVar("R", bound=Resource)
 
+#: The action that takes the note of a failure away; it stands beside the note.
+NOTE = "dismiss-problem"
 #: More rows than a page has are not asked for at once.
 MOST_ROWS = 200
 
@@ -153,7 +155,8 @@ class ResourcePages(ABC, Generic[R]):
             "part_template": f"{self.folder}/_part.html",
             "part_address": reverse(f"{self.namespace}:part", args=[resource.uuid]),
             "front_buttons": [button for button in shown if button.in_the_open and not button.reason],
-            "menu_buttons": [button for button in shown if not button.in_the_open or button.reason],
+            "menu_buttons": [one for one in shown if (not one.in_the_open or one.reason) and one.name != NOTE],
+            "dismiss_note": next((one for one in shown if one.name == NOTE), None),
             **self.part(request, resource),
         }
 

@@ -8,7 +8,7 @@ from django import forms
 
 from kvweb.accounts.actions import ActionForm
 from providers.resource_actions import ResourceAction
-from providers.resource_services import dismiss
+from providers.resource_services import dismiss, dismiss_problem
 from providers.resources import Answer, gone_or_never_made, ready
 from storage import pool_services as services
 from storage.models import Pool
@@ -119,6 +119,16 @@ DELETE = PoolAction(
     question="“{name}” is taken out of the provider. What is stored there stays where it is, unless you say otherwise.",
     is_destructive=True,
 )
+DISMISS_PROBLEM = PoolAction(
+    name="dismiss-problem",
+    label="Dismiss the note",
+    doing="Dismissing",
+    icon="x",
+    verb=VERB,
+    needs=lambda pool: bool(pool.problem) and not pool.is_wanted,
+    run=dismiss_problem,
+    done="The note is gone.",
+)
 DISMISS = PoolAction(
     name="dismiss",
     label="Dismiss",
@@ -133,5 +143,5 @@ DISMISS = PoolAction(
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, PoolAction] = {
-    action.name: action for action in (START, REFRESH, AUTOSTART, NO_AUTOSTART, STOP, DELETE, DISMISS)
+    action.name: action for action in (START, REFRESH, AUTOSTART, NO_AUTOSTART, STOP, DELETE, DISMISS_PROBLEM, DISMISS)
 }

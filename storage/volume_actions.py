@@ -13,7 +13,7 @@ from kvweb.accounts.models import Project
 from kvweb.ui.words import size_words
 from providers.resource_actions import ResourceAction
 from providers.resource_forms import PLAIN, plain_name
-from providers.resource_services import dismiss
+from providers.resource_services import dismiss, dismiss_problem
 from providers.resources import Answer, gone_or_never_made, ready
 from storage import volume_services as services
 from storage.models import Pool, Volume
@@ -172,6 +172,16 @@ DELETE = VolumeAction(
     question="“{name}” and all that is stored in it are deleted for good.",
     is_destructive=True,
 )
+DISMISS_PROBLEM = VolumeAction(
+    name="dismiss-problem",
+    label="Dismiss the note",
+    doing="Dismissing",
+    icon="x",
+    verb="volume.change",
+    needs=lambda volume: bool(volume.problem) and not volume.is_wanted,
+    run=dismiss_problem,
+    done="The note is gone.",
+)
 DISMISS = VolumeAction(
     name="dismiss",
     label="Dismiss",
@@ -186,5 +196,5 @@ DISMISS = VolumeAction(
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, VolumeAction] = {
-    action.name: action for action in (GROW, CLONE, DOWNLOAD, UPLOAD, ASSIGN, DELETE, DISMISS)
+    action.name: action for action in (GROW, CLONE, DOWNLOAD, UPLOAD, ASSIGN, DELETE, DISMISS_PROBLEM, DISMISS)
 }

@@ -163,3 +163,14 @@ def test_members_see_pools_and_no_way_to_make_one(synced: Provider, alice: User,
     assert Pool.objects.get(name="default").name in page
     assert "Create pool" not in page
     assert client_of(alice).get("/pools/create").status_code == 404
+
+
+def test_the_note_of_a_failure_goes_with_the_next_success_or_by_hand(admin: Client, synced: Provider) -> None:
+    pool = Pool.objects.get(name="default")
+    Pool.objects.filter(pk=pool.pk).update(problem="Start the pool failed: It does not answer.")
+    page = shown(admin, f"/pools/{pool.uuid}/")
+    assert "Start the pool failed" in page
+    assert "Dismiss" in page
+    admin.post(f"/pools/{pool.uuid}/do/dismiss-problem")
+    assert Pool.objects.get(pk=pool.pk).problem == ""
+    assert AuditEntry.objects.filter(verb="pool.dismiss_problem").exists()

@@ -92,6 +92,11 @@ class KvmSnapshots(Part, Snapshots):
             progress.report(100, "Done")
             return next(record for record in snapshot_records(domain) if record.name == name)
 
+    def tidy(self, external_id: str) -> None:
+        """Remove layers that neither the VM's disks nor its snapshots lead to."""
+        with vendor_calls():
+            Tidying(self.connection, self.config).drop(self.domain(external_id))
+
     def revert(self, external_id: str, name: str, progress: Progress = QUIET) -> VmRecord:
         """Name, description and metadata stay as they are now. Raises Conflict for a snapshot inside disks on which
         layers lie meanwhile, since they would change below them.

@@ -36,3 +36,6 @@ class Snapshots(ABC):
     @abstractmethod
     def delete(self, external_id: str, name: str, progress: Progress = QUIET) -> None:
         """The VM's other snapshots stay, and its disks as they are; raises NotFound, also the second time."""
+
+    def tidy(self, external_id: str) -> None:  # noqa: B027 - nothing to do where nothing can be left
+        """Remove what an operation on snapshots left that was broken off; may be called at any time."""

@@ -155,6 +155,6 @@ def test_one_vm_that_cannot_be_read_does_not_hide_the_others(backend: Backend, m
     Inventory.of(backend.driver.connection).forget(odd.external_id)
     with mock.patch.object(inventory, "read_machine", stumbling):
         assert listed(backend, odd).name == odd.name
-        assert listed(backend, fine) == fine
+        assert listed(backend, fine) == replace(fine, snapshots=None)
     Inventory.of(backend.driver.connection).forget(odd.external_id)
-    assert listed(backend, odd) == odd
+    assert listed(backend, odd) == replace(odd, snapshots=None)

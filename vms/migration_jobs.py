@@ -81,7 +81,10 @@ def locate(job: Job, reporter: Reporter) -> dict[str, Any]:
         except NotFound:
             logger.info("It is not there any more.")
         else:
-            return {"moved": False}
+            # What was copied by then is nobody's there; only the driver knows whether both see the same storage.
+            with open_driver(target) as there:
+                removed = driver.migration is not None and driver.migration.discard(vm.external_id, there)
+                return {"moved": False, "removed": removed}
     reporter.report(50, f"Looking at “{target}”")
     with open_driver(target) as driver:
         found = next((record for record in driver.machines.list() if _is_it(record, vm)), None)

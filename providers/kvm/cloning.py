@@ -6,7 +6,6 @@ its own, as the clone does. Both VMs' notes list the base, and the last that is 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,11 +14,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from providers.base import AlreadyExists, Conflict, NotFound, Progress, ProviderError
+from providers.base import AlreadyExists, Conflict, NotFound, Progress
 from providers.guest.identity import of_copy as seed_of_copy
 from providers.guest.seed import read_seed, seed_iso
 from providers.kvm import nvram, storage
-from providers.kvm.creation import mac_of, volume_name
+from providers.kvm.creation import attempt, mac_of, volume_name
 from providers.kvm.design import check_name, domain_uuid
 from providers.kvm.errors import has_code
 from providers.kvm.inventory import Inventory
@@ -34,8 +33,6 @@ from providers.kvm.xml.build import read, text_at, write
 from providers.kvm.xml.domain_reader import SeenDrive, SeenMachine, read_machine
 from providers.kvm.xml.identity import of_copy
 from providers.kvm.xml.snapshots import put_sources
-
-_log = logging.getLogger(__name__)
 
 _DOCUMENT = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 
@@ -114,7 +111,7 @@ class Cloning(Part):
                 format_=format_,
                 progress=_Share(progress, index, len(wanted)),
             )
-            undo.callback(_attempt, partial(storage.remove, made))
+            undo.callback(attempt, partial(storage.remove, made))
             (parts.disks if format_ == "qcow2" else parts.raw_disks)[drive.target] = made.path()
 
     def _share(
@@ -141,7 +138,7 @@ class Cloning(Part):
                 base = replace(storage.seen(volume), format=drive.format or "raw")
                 layer = _anew(pool, file, partial(storage.overlay, pool, base, name=file, capacity=base.capacity))
                 frozen.append(drive)
-            undo.callback(_attempt, partial(storage.remove, layer))
+            undo.callback(attempt, partial(storage.remove, layer))
             parts.disks[drive.target] = layer.path()
             parts.bases.append(storage.seen(layer).backing)
         if frozen:
@@ -171,21 +168,25 @@ class Cloning(Part):
         """Have the original go on in layers of its own. Until it is defined so, nothing has changed for it."""
         before = original.XMLDesc(_DOCUMENT)
         made = layers.over(machine, frozen)
-        undo.callback(_attempt, partial(layers.remove, list(made.values())))
+        undo.callback(attempt, partial(self._thaw, original, before, made))
         root = read(before)
         put_sources(root, made)
         mine = set(machine.note.volumes)
         new = [layer for target, layer in made.items() if _source(machine, target) in mine]
         note.put(root, replace(machine.note, volumes=(*machine.note.volumes, *new)))
         self.raw.defineXML(write(root))
-        undo.callback(_attempt, partial(self._thaw, original, before))
         Inventory.of(self.connection).forget(machine.uuid)
         if original.isActive():
             raise Conflict("It was started meanwhile. Stop it and try again.")
 
-    def _thaw(self, original: Any, before: str) -> None:
+    def _thaw(self, original: Any, before: str, made: Mapping[str, str]) -> None:
+        """As it was, unless somebody has started it on its new layers by now: then it goes on in them."""
+        now = {drive.source for drive in read_machine(original.XMLDesc(0)).drives}
+        if original.isActive() and now & set(made.values()):
+            return
         self.raw.defineXML(before)
         Inventory.of(self.connection).forget(original.UUIDString())
+        Layers(self.connection, self.config).remove(made.values())
 
     def _volume_of(self, drive: SeenDrive) -> tuple[Any, Any]:
         volume = Layers(self.connection, self.config).volume_at(drive.source)
@@ -220,7 +221,7 @@ class Cloning(Part):
             file = volume_name(name, uuid, "seed") + ".iso"
             content = seed_iso(seed_of_copy(texts, name=name, instance_id=instance_id, macs=macs))
             made = _anew(pool, file, partial(storage.upload, self.raw, pool, name=file, content=content))
-            undo.callback(_attempt, partial(storage.remove, made))
+            undo.callback(attempt, partial(storage.remove, made))
             parts.media[drive.target] = made.path()
             return
 
@@ -239,7 +240,7 @@ class Cloning(Part):
         if nvram.is_default(document):
             variables = nvram.Nvram(self.connection, self.config)
             if variables.copy(machine.name, name):
-                undo.callback(_attempt, partial(variables.remove, name))
+                undo.callback(attempt, partial(variables.remove, name))
         tree = Layers(self.connection, self.config).tree()
         shared = tree.closure(parts.bases) & set(owned(machine, tree))
         wanted = replace(
@@ -264,7 +265,7 @@ class Cloning(Part):
             if has_code(exc, libvirt.VIR_ERR_OPERATION_FAILED) and "already exists" in str(exc):
                 raise AlreadyExists(f"A VM called “{name}” exists already.", str(exc), field="name") from exc
             raise
-        undo.callback(_attempt, lambda: domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM))
+        undo.callback(attempt, lambda: domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM))
         return domain
 
 
@@ -337,16 +338,6 @@ def _anew(pool: Any, name: str, make: Any) -> Any:
     """Make a volume. One that bears this very name was left by a run that died: no VM has this uuid yet."""
     try:
         return make()
-    except (LibvirtError, Conflict) as exc:
-        if isinstance(exc, LibvirtError) and not has_code(exc, libvirt.VIR_ERR_STORAGE_VOL_EXIST):
-            raise
+    except (AlreadyExists, Conflict):
         storage.remove(pool.storageVolLookupByName(name))
         return make()
-
-
-def _attempt(step: Any) -> None:
-    """One step of undoing: a failure is logged and the others still happen."""
-    try:
-        step()
-    except (LibvirtError, ProviderError):
-        _log.exception("Undoing a failed clone left something behind")

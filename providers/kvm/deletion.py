@@ -75,6 +75,10 @@ class Deletion(Part):
         ]
         return bool(self._remove(left)) if left else False
 
+    def remove(self, keys: Iterable[str]) -> bool:
+        """Remove these volumes, as far as nothing uses them; True when something was removed."""
+        return bool(self._remove(keys))
+
     def _remove(self, keys: Iterable[str], but: str = "") -> list[str]:
         """Remove these volumes, except those that a VM has as a drive or that another volume builds on."""
         volumes = {key: volume for key in keys if (volume := self.volume_or_none(key)) is not None}

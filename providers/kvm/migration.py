@@ -1,79 +1,22 @@
-"""Migration: a VM moves to another hypervisor, running (libvirt carries memory and disks) or stopped (we do).
-
-libvirt's way is the one that its client manages: the portal is connected to both ends, and only the hypervisors
-exchange the memory, over ports 49152 to 49215 (https://libvirt.org/migration.html). A stopped VM's disks go through the
-portal. Whatever is broken off leaves the VM here as it was.
-"""
+"""Migration: a VM moves to another hypervisor, running (libvirt carries memory and disks) or stopped (we do)."""
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import PurePosixPath
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from providers.base import (
-    QUIET,
-    AlreadyExists,
-    Conflict,
-    Driver,
-    InvalidRequest,
-    Migration,
-    NotFound,
-    PowerState,
-    Progress,
-    ProviderError,
-    VmRecord,
-)
-from providers.kvm import nvram, storage
-from providers.kvm.cloning import full_copy
+from providers.base import QUIET, AlreadyExists, Driver, InvalidRequest, Migration, NotFound, Progress, VmRecord
+from providers.kvm import storage
 from providers.kvm.config import KvmConfig
 from providers.kvm.connection import Connection
-from providers.kvm.creation import owner_mark, volume_name
+from providers.kvm.creation import mark_of, owner_mark
 from providers.kvm.deletion import Deletion
-from providers.kvm.errors import has_code, vendor_calls
-from providers.kvm.inventory import Inventory
-from providers.kvm.layers import Layers, owned
-from providers.kvm.machines import KvmMachines
-from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.ends import ARRIVING, There, host_uuid, is_same_storage, leave, shares_any
+from providers.kvm.errors import vendor_calls
+from providers.kvm.layers import Layers
 from providers.kvm.part import Part
-from providers.kvm.records import power_of
-from providers.kvm.saved import refuse_saved
-from providers.kvm.travel import carry, stored_bytes
-from providers.kvm.xml.build import read
-from providers.kvm.xml.domain_reader import SeenDrive, SeenMachine, read_machine
-from providers.kvm.xml.elements import Note
-from providers.kvm.xml.identity import of_moved
-
-_log = logging.getLogger(__name__)
-
-_INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-_LIVE_DOCUMENT = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
-_LIVE = (
-    libvirt.VIR_MIGRATE_LIVE
-    | libvirt.VIR_MIGRATE_PERSIST_DEST
-    | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
-    # A guest that writes faster than the line carries is slowed down until it fits.
-    | libvirt.VIR_MIGRATE_AUTO_CONVERGE
-)
-
-#: In the note of a VM that is complete at the target and not yet gone here.
-_ARRIVING = "kvweb:arriving"
-
-
-@dataclass(slots=True)
-class Luggage:
-    """What has been made at the target, by the targets of the VM's drives."""
-
-    files: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Path and format."""
-    ejected: list[str] = field(default_factory=list)
-    owned: list[str] = field(default_factory=list)
+from providers.kvm.trip import Trip
+from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 
 
 class KvmMigration(Part, Migration):
@@ -96,393 +39,58 @@ class KvmMigration(Part, Migration):
             arrived = there.domain_or_none(external_id)
             if domain is None and arrived is not None:
                 # An earlier run moved it and died before it had tidied up.
-                Deletion(self.connection, self.config).discard(read_machine(arrived.XMLDesc(0)).note.portal_uuid)
+                self._tidy(there, read_machine(arrived.XMLDesc(0)))
                 return there.record(arrived)
             if domain is None:
                 raise NotFound("The VM does not exist any more.", external_id)
             machine = read_machine(domain.XMLDesc(0))
             if arrived is not None:
                 return self._finished(domain, machine, there, arrived)
-            trip = _Trip(self, there, domain, machine, copy_storage=copy_storage, progress=progress)
+            trip = Trip(self, there, domain, machine, copy_storage=copy_storage, progress=progress)
             trip.check(live=live)
             progress.checkpoint()
             record = trip.run()
         progress.report(100, "Done")
         return record
 
-    def _finished(self, domain: Any, machine: SeenMachine, there: _There, arrived: Any) -> VmRecord:
+    def discard(self, external_id: str, target: Driver) -> bool:
+        """Volumes at the target that bear the VM's mark, in pools that are not the storage of a disk it has here."""
+        there = self._other(target)
+        with vendor_calls():
+            domain = self.domain_or_none(external_id)
+            if domain is None or there.domain_or_none(external_id) is not None:
+                return False
+            machine = read_machine(domain.XMLDesc(0))
+            layers = Layers(self.connection, self.config)
+            volumes = [layers.volume_at(drive.source) for drive in machine.drives if drive.source]
+            pools = {pool.name(): pool for pool in (v.storagePoolLookupByVolume() for v in volumes if v is not None)}
+            mark = mark_of(UUID(machine.uuid))
+            left = []
+            for pool in there.active_pools():
+                marked = [each for each in storage.volumes_of(pool) if owner_mark(each.name()) == mark]
+                if marked and not any(is_same_storage(mine, pool) for mine in pools.values()):
+                    left += marked
+            return Deletion(there.connection, there.config).remove([volume.key() for volume in left])
+
+    def _finished(self, domain: Any, machine: SeenMachine, there: There, arrived: Any) -> VmRecord:
         """Take it away here when an earlier run had it complete at the target; raises AlreadyExists for any other."""
-        if dict(read_machine(arrived.XMLDesc(0)).note.values).get(_ARRIVING) != self.raw.getHostname():
+        if dict(read_machine(arrived.XMLDesc(0)).note.values).get(ARRIVING) != self.raw.getHostname():
             raise AlreadyExists("The target has a VM with this identity already.")
-        leave(self, domain, machine)
+        keep = shares_any(self, there, [drive.source for drive in machine.drives if drive.source])
+        leave(self, domain, machine, keep=keep)
         there.settle(arrived)
         return there.record(arrived)
 
-    def _other(self, target: Driver) -> _There:
+    def _tidy(self, there: There, machine: SeenMachine) -> None:
+        """Remove what the VM that lives there left here, unless that is what it has there."""
+        if not shares_any(self, there, [drive.source for drive in machine.drives if drive.source]):
+            Deletion(self.connection, self.config).discard(machine.note.portal_uuid)
+
+    def _other(self, target: Driver) -> There:
         connection, config = getattr(target, "connection", None), getattr(target, "config", None)
         if not isinstance(connection, Connection) or not isinstance(config, KvmConfig):
             raise InvalidRequest("A VM can only move to a provider of the same kind.", field="target")
         with vendor_calls():
-            if connection is self.connection or _host_uuid(connection.raw) == _host_uuid(self.raw):
+            if connection is self.connection or host_uuid(connection.raw) == host_uuid(self.raw):
                 raise InvalidRequest("It is there already: choose another host.", field="target")
-        return _There(connection, config)
-
-
-class _There(Part):
-    """The other end."""
-
-    def record(self, domain: Any) -> VmRecord:
-        Inventory.of(self.connection).forget(domain.UUIDString())
-        return KvmMachines(self.connection, self.config).record(domain)
-
-    def pool_for(self, name: str) -> Any:
-        """The pool with this name, else the one for disks; it must keep files."""
-        try:
-            found = self.any_pool(name) if name else None
-        except NotFound:
-            found = None
-        if found is None or not found.isActive() or storage.pool_type(found) not in storage.FILE_POOLS:
-            found = self.pool("")
-        if storage.pool_type(found) not in storage.FILE_POOLS:
-            raise Conflict("The target has no storage pool that keeps files.", field="target")
-        return found
-
-    def settle(self, domain: Any) -> None:
-        """Forget that it was arriving."""
-        root = read_machine(domain.XMLDesc(_INACTIVE))
-        values = tuple(pair for pair in root.note.values if pair[0] != _ARRIVING)
-        document = of_moved(domain.XMLDesc(_INACTIVE), replace(root.note, values=values), {}, [])
-        self.raw.defineXML(document)
-
-    @property
-    def migration_uri(self) -> str:
-        """Where the other hypervisor reaches this one; empty leaves it to libvirt, which takes the host's own name."""
-        host = self.config.migration_host or ("" if self.config.is_local else self.config.host)
-        return f"tcp:[{host}]" if ":" in host else f"tcp:{host}" if host else ""
-
-
-class _Trip:
-    """One move, from its checks to the VM at the target. Used once."""
-
-    def __init__(
-        self,
-        here: Part,
-        there: _There,
-        domain: Any,
-        machine: SeenMachine,
-        *,
-        copy_storage: bool,
-        progress: Progress,
-    ) -> None:
-        self.here, self.there = here, there
-        self.domain, self.machine = domain, machine
-        self.copy_storage, self.progress = copy_storage, progress
-        self.is_active = bool(domain.isActive())
-        self.layers = Layers(here.connection, here.config)
-        self.luggage = Luggage()
-        self._shared: set[str] = set()
-
-    # -- before anything is made ------------------------------------------------------------------------------------
-
-    def check(self, *, live: bool) -> None:
-        refuse_saved(self.domain)
-        if self.domain.snapshotNum(0):
-            raise Conflict("Delete its snapshots first: they cannot travel.")
-        if self.is_active and not live:
-            raise Conflict("Stop the VM first, or move it while it runs.")
-        if self.is_active and power_of(*self.domain.state())[0] is not PowerState.RUNNING:
-            raise Conflict("Only a running or a stopped VM can be moved.")
-        if (
-            not self.is_active
-            and read(self.domain.XMLDesc(0)).find("devices/tpm/backend[@type='emulator']") is not None
-        ):
-            raise Conflict("What its TPM holds can only travel while it runs: start it and move it then.")
-        if self.there.domain_named(self.machine.name) is not None:
-            raise AlreadyExists(f"The target has a VM called “{self.machine.name}” already.")
-        for name in {card.network for card in self.machine.cards if card.network}:
-            self._check_network(name)
-        for drive in self._disks():
-            self._check_disk(drive)
-
-    def _check_network(self, name: str) -> None:
-        try:
-            network = self.there.raw.networkLookupByName(name)
-        except LibvirtError as exc:
-            if has_code(exc, libvirt.VIR_ERR_NO_NETWORK, libvirt.VIR_ERR_NO_SUPPORT):
-                raise Conflict(f"The target has no network “{name}”.", field="target") from exc
-            raise
-        if not network.isActive():
-            raise Conflict(f"The target's network “{name}” is switched off.", field="target")
-
-    def _check_disk(self, drive: SeenDrive) -> None:
-        if self.layers.volume_at(drive.source) is None:
-            raise Conflict(f"The disk {drive.target} lies in no storage pool, so it cannot be moved.", drive.source)
-        if self.copy_storage and drive.shareable:
-            raise Conflict(f"Other VMs share the disk {drive.target}, so it cannot travel.")
-        if not self.copy_storage:
-            for path in self.layers.tree().chain(drive.source):
-                if not self._is_shared(path):
-                    reason = f"The target does not see the disk {drive.target}; copy the disks."
-                    raise Conflict(reason, path, field="target")
-
-    def _is_shared(self, path: str) -> bool:
-        """Whether both hosts see this very file. That a file of this path is there proves nothing: two hosts often keep
-        the same images at the same places. So something new is put beside it, and looked for at the target.
-        """
-        volume, other = self.layers.volume_at(path), self._there_at(path)
-        if volume is None or other is None:
-            return False
-        pool, its_pool = volume.storagePoolLookupByVolume(), other.storagePoolLookupByVolume()
-        if pool.name() in self._shared:
-            return True
-        name = f"kvweb-{uuid4().hex[:12]}.mark"
-        mark = storage.blank(pool, name=name, capacity=512, format_="raw")
-        try:
-            storage.refreshed(its_pool)
-            if self._there_at(mark.path()) is None:
-                return False
-        finally:
-            storage.remove(mark)
-            storage.refreshed(its_pool)
-        self._shared.add(pool.name())
-        return True
-
-    # -- the move ---------------------------------------------------------------------------------------------------
-
-    def run(self) -> VmRecord:
-        autostart = bool(self.domain.autostart())
-        with ExitStack() as undo:
-            self._pack_media(undo)
-            arrived = self._live(undo) if self.is_active else self._cold(undo)
-            undo.pop_all()
-        if autostart:
-            arrived.setAutostart(1)
-        return self.there.record(arrived)
-
-    def _live(self, undo: ExitStack) -> Any:
-        if self.copy_storage:
-            for index, drive in enumerate(self._disks()):
-                volume = self.layers.volume_at(drive.source)
-                capacity = int(self.domain.blockInfo(drive.target, 0)[0])
-                pool = self.there.pool_for(volume.storagePoolLookupByVolume().name())
-                format_ = drive.format or "raw"
-                name = self._name(drive, index, format_)
-                made = self._anew(
-                    pool, name, partial(storage.blank, pool, name=name, capacity=capacity, format_=format_)
-                )
-                self._packed(drive, made, format_, undo)
-        parameters = {
-            libvirt.VIR_MIGRATE_PARAM_DEST_XML: self._document(_LIVE_DOCUMENT),
-            libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: self._document(_INACTIVE),
-        }
-        if self.there.migration_uri:
-            parameters[libvirt.VIR_MIGRATE_PARAM_URI] = self.there.migration_uri
-        # libvirt knows only some file systems to be shared; that these are was proved.
-        flags = _LIVE | (libvirt.VIR_MIGRATE_NON_SHARED_DISK if self.copy_storage else libvirt.VIR_MIGRATE_UNSAFE)
-        has_variables = nvram.is_default(self.domain.XMLDesc(_INACTIVE))
-        arrived = self._watched(parameters, flags)
-        # It lives there now: what is left to do here must not undo that.
-        _attempt(partial(clear, self.here, self.machine, keep=not self.copy_storage))
-        if has_variables:
-            _attempt(partial(nvram.Nvram(self.here.connection, self.here.config).remove, self.machine.name))
-        return arrived
-
-    def _watched(self, parameters: Mapping[str, str], flags: int) -> Any:
-        """Migrate in a thread, while this one tells how far it is and listens for a cancel."""
-        result: list[Any] = []
-        done = threading.Event()
-
-        def run() -> None:
-            try:
-                result.append(self.domain.migrate3(self.there.raw, parameters, flags))
-            except LibvirtError as exc:
-                result.append(exc)
-            finally:
-                done.set()
-
-        threading.Thread(target=run, name="libvirt-migrate", daemon=True).start()
-        try:
-            while not done.wait(0.2):
-                self.progress.report(_percent(self.domain), "Moving the running machine")
-                self.progress.checkpoint()
-        except BaseException:
-            _attempt(self.domain.abortJob)
-            done.wait()
-            if not isinstance(result[0], Exception):
-                # It had arrived by then.
-                return result[0]
-            raise
-        if isinstance(result[0], Exception):
-            raise result[0]
-        return result[0]
-
-    def _cold(self, undo: ExitStack) -> Any:
-        disks = self._disks() if self.copy_storage else []
-        whole = sum(stored_bytes(self.layers.volume_at(drive.source)) for drive in disks) or 1
-        before = 0
-        for index, drive in enumerate(disks):
-            self.progress.checkpoint()
-            before += self._carry(drive, index, before, whole, undo)
-        variables = nvram.Nvram(self.here.connection, self.here.config)
-        has_variables = nvram.is_default(self.domain.XMLDesc(_INACTIVE))
-        content = variables.content(self.machine.name) if has_variables else b""
-        if content:
-            others = nvram.Nvram(self.there.connection, self.there.config)
-            others.write(self.machine.name, content)
-            undo.callback(_attempt, partial(others.remove, self.machine.name))
-        self.progress.checkpoint()
-        self.progress.report(95, "Defining it at the target")
-        arrived = self.there.raw.defineXML(self._document(_INACTIVE, arriving=self.here.raw.getHostname()))
-        undo.callback(_attempt, partial(arrived.undefineFlags, libvirt.VIR_DOMAIN_UNDEFINE_NVRAM))
-        if self.domain.isActive():
-            raise Conflict("It was started meanwhile. Stop it and try again.")
-        leave(self.here, self.domain, self.machine, keep=not self.copy_storage)
-        _attempt(partial(self.there.settle, arrived))
-        return arrived
-
-    def _carry(self, drive: SeenDrive, index: int, before: int, whole: int, undo: ExitStack) -> int:
-        """One disk through the portal; one that builds on others is first written out in full here."""
-        volume = self.layers.volume_at(drive.source)
-        pool = self.there.pool_for(volume.storagePoolLookupByVolume().name())
-        with ExitStack() as locally:
-            format_ = drive.format or "raw"
-            if storage.seen(volume).backing or format_ not in {"qcow2", "raw"}:
-                self.progress.report(before * 90 // whole, "Writing the disk out in full")
-                source_pool = volume.storagePoolLookupByVolume()
-                name = f"{volume_name(self.machine.name, UUID(self.machine.uuid), f'out-{index}')}.qcow2"
-                format_ = "qcow2"
-                volume = full_copy(
-                    self.layers, drive, pool=source_pool, name=name, format_=format_, progress=_Heard(self.progress)
-                )
-                locally.callback(_attempt, partial(storage.remove, volume))
-            name = self._name(drive, index, format_)
-
-            def told(carried: int) -> None:
-                self.progress.report(min(94, (before + carried) * 90 // whole), "Copying the disks")
-                self.progress.checkpoint()
-
-            made = self._anew(
-                pool,
-                name,
-                partial(carry, self.here.raw, volume, self.there.raw, pool, name=name, told=told),
-            )
-            self._packed(drive, made, format_, undo)
-            return stored_bytes(volume)
-
-    def _pack_media(self, undo: ExitStack) -> None:
-        """The seed is carried along; of an installer the target's own copy is taken."""
-        ours = set(owned(self.machine, self.layers.tree()))
-        for drive in self.machine.drives:
-            if not drive.source or drive in self._disks():
-                continue
-            at_target = self._there_at(drive.source)
-            if at_target is not None:
-                continue
-            volume = self.layers.volume_at(drive.source)
-            if volume is not None and (drive.source in ours or drive.device == "disk"):
-                pool = self.there.pool_for(volume.storagePoolLookupByVolume().name())
-                name = PurePosixPath(drive.source).name
-                made = self._anew(
-                    pool,
-                    name,
-                    partial(carry, self.here.raw, volume, self.there.raw, pool, name=name, told=self._nothing),
-                )
-                self._packed(drive, made, drive.format or "raw", undo)
-            else:
-                self.luggage.ejected.append(drive.target)
-
-    def _nothing(self, carried: int) -> None:
-        del carried
-        self.progress.checkpoint()
-
-    # -- small parts ------------------------------------------------------------------------------------------------
-
-    def _disks(self) -> list[SeenDrive]:
-        return [d for d in self.machine.drives if d.device == "disk" and not d.read_only and d.source]
-
-    def _name(self, drive: SeenDrive, index: int, format_: str) -> str:
-        if owner_mark(PurePosixPath(drive.source).name):
-            return f"{volume_name(self.machine.name, UUID(self.machine.uuid), str(index))}.{format_}"
-        return PurePosixPath(drive.source).name
-
-    def _anew(self, pool: Any, name: str, make: Any) -> Any:
-        """Make a volume at the target; one of the VM's own name there was left by a run that died."""
-        try:
-            left = pool.storageVolLookupByName(name)
-        except LibvirtError as exc:
-            if not has_code(exc, libvirt.VIR_ERR_NO_STORAGE_VOL):
-                raise
-        else:
-            if not owner_mark(name):
-                raise Conflict(f"The target's pool holds “{name}” already.", field="target")
-            storage.remove(left)
-        return make()
-
-    def _packed(self, drive: SeenDrive, volume: Any, format_: str, undo: ExitStack) -> None:
-        undo.callback(_attempt, partial(storage.remove, volume))
-        self.luggage.files[drive.target] = (volume.path(), format_)
-        if drive.source in owned(self.machine, self.layers.tree()):
-            self.luggage.owned.append(volume.key())
-
-    def _there_at(self, path: str) -> Any:
-        return Layers(self.there.connection, self.there.config).volume_at(path)
-
-    def _document(self, flags: int, arriving: str = "") -> str:
-        note = self._note()
-        if arriving:
-            note = replace(note, values=(*note.values, (_ARRIVING, arriving)))
-        return of_moved(self.domain.XMLDesc(flags), note, self.luggage.files, self.luggage.ejected)
-
-    def _note(self) -> Note:
-        note = self.machine.note
-        kept = note.volumes if not self.copy_storage else ()
-        image = note.image if note.image and self._there_at(note.image) is not None else ""
-        return replace(note, volumes=(*kept, *self.luggage.owned), image=image)
-
-
-def leave(here: Part, domain: Any, machine: SeenMachine, *, keep: bool = False) -> None:
-    """Take a stopped VM away here, with its own disks unless they stay where they are."""
-    domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-    Inventory.of(here.connection).forget(machine.uuid)
-    _attempt(partial(clear, here, machine, keep=keep))
-
-
-def clear(here: Part, machine: SeenMachine, *, keep: bool) -> None:
-    """Remove what the VM owned here."""
-    Inventory.of(here.connection).forget(machine.uuid)
-    if not keep:
-        Deletion(here.connection, here.config).remove_own(machine)
-
-
-class _Heard:
-    """A reporter that passes on only the wish to stop."""
-
-    def __init__(self, inner: Progress) -> None:
-        self._inner = inner
-
-    def report(self, percent: int, sentence: str) -> None:
-        del percent, sentence
-
-    def checkpoint(self) -> None:
-        self._inner.checkpoint()
-
-
-def _percent(domain: Any) -> int:
-    try:
-        stats = domain.jobStats(0)
-    except LibvirtError:
-        return 5
-    whole = int(stats.get("data_total", 0))
-    return min(94, 5 + int(stats.get("data_processed", 0)) * 89 // whole) if whole else 5
-
-
-def _host_uuid(raw: Any) -> str:
-    return (read(raw.getCapabilities()).findtext("host/uuid") or "").strip()
-
-
-def _attempt(step: Any) -> None:
-    """One step that must not keep the others from happening; a failure is logged."""
-    try:
-        step()
-    except (LibvirtError, ProviderError):
-        _log.exception("A step of a move failed")
+        return There(connection, config)

@@ -32,3 +32,11 @@ class Migration(ABC):
         target that is no other provider of this kind, AlreadyExists for a name that is taken there. Until the VM is
         complete at the target it stays here as it was: one that failed or was cancelled leaves nothing at the target.
         """
+
+    def discard(self, external_id: str, target: Driver) -> bool:
+        """Remove what a migration that died left at the target, while the VM is here; True when something was removed.
+
+        Never what the VM itself uses, which the target may see too. Kinds that leave nothing behind keep this.
+        """
+        del external_id, target
+        return False

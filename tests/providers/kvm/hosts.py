@@ -26,6 +26,9 @@ class Host:
         config = self.libvirt.config.model_copy(update={"pool": "disks", "migration_host": "127.0.0.1"})
         self.driver = KvmDriver(config)
         self.raw: Any = self.driver.connection.raw
+        self.open_pool()
+
+    def open_pool(self) -> None:
         self.pool = self.raw.storagePoolCreateXML(pool_document(name="disks", type_="dir", path=str(self.images)), 0)
 
     def files(self) -> set[str]:

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -52,10 +53,14 @@ class PrivateLibvirt:
             stderr=subprocess.DEVNULL,
         )
         end = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._listens():
             assert time.monotonic() < end, "libvirtd did not open its socket"
             assert self._process.poll() is None, "libvirtd did not start"
             time.sleep(0.01)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def kill(self) -> None:
         if self._process is not None:

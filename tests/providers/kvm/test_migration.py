@@ -176,7 +176,7 @@ def test_a_move_that_fails_or_is_cancelled_leaves_nothing_there(
     vm = make_vm(start=start)
     power = PowerState.RUNNING if start else PowerState.STOPPED
     migrate = here.driver.migration.migrate
-    with mock.patch("providers.kvm.migration.of_moved", return_value="<domain/>"), pytest.raises(ProviderError):
+    with mock.patch("providers.kvm.trip.of_moved", return_value="<domain/>"), pytest.raises(ProviderError):
         migrate(vm.external_id, there.driver, copy_storage=True)
     for stop_at in (1, 2, 3):
         with pytest.raises(Cancelled):
@@ -210,8 +210,8 @@ def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, m
     mark_disk(here.driver, vm, "travels")
     migrate = here.driver.migration.migrate
     with (
-        mock.patch("providers.kvm.migration.leave", side_effect=KeyboardInterrupt),
-        mock.patch("providers.kvm.migration._attempt"),
+        mock.patch("providers.kvm.trip.leave", side_effect=KeyboardInterrupt),
+        mock.patch("providers.kvm.trip.attempt"),
         pytest.raises(KeyboardInterrupt),
     ):
         migrate(vm.external_id, there.driver, copy_storage=True)
@@ -221,3 +221,62 @@ def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, m
     assert (moved.metadata, read_mark(there.driver, moved)) == ({}, "travels")
     again = migrate(vm.external_id, there.driver, copy_storage=True)
     assert again.external_id == vm.external_id
+
+
+@pytest.mark.parametrize("moment", ["leave", "settle"])
+def test_a_move_over_shared_storage_that_died_keeps_the_disks(
+    here: Host, there: Host, make_vm: MakeVm, moment: str
+) -> None:
+    vm = make_vm()
+    mark_disk(here.driver, vm, "shared")
+    shared = there.raw.storagePoolCreateXML(pool_document(name="shared", type_="dir", path=str(here.images)), 0)
+    migrate = here.driver.migration.migrate
+    name = "providers.kvm.trip.leave" if moment == "leave" else "providers.kvm.ends.There.settle"
+    try:
+        with (
+            mock.patch(name, side_effect=KeyboardInterrupt),
+            mock.patch("providers.kvm.trip.attempt", lambda step: step() if moment == "settle" else None),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            migrate(vm.external_id, there.driver)
+        moved = migrate(vm.external_id, there.driver)
+        assert here.vms() == set()
+        assert read_mark(there.driver, moved) == "shared"
+        there.driver.machines.delete(vm.external_id)
+        assert here.files() == set()
+    finally:
+        shared.destroy()
+
+
+def test_copying_to_the_same_storage_is_refused_and_harms_nothing(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    mark_disk(here.driver, vm, "only one")
+    there.pool.destroy()
+    shared = there.raw.storagePoolCreateXML(pool_document(name="disks", type_="dir", path=str(here.images)), 0)
+    try:
+        for start in (False, True):
+            if start:
+                here.driver.power.start(vm.external_id)
+            with pytest.raises(Conflict, match="same storage"):
+                here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True)
+            assert here.driver.migration.discard(vm.external_id, there.driver) is False
+        here.driver.power.stop(vm.external_id, force=True)
+        assert read_mark(here.driver, vm) == "only one"
+    finally:
+        shared.destroy()
+        there.open_pool()
+
+
+def test_what_a_dead_move_left_there_is_discarded(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    with (
+        mock.patch("providers.kvm.trip.of_moved", side_effect=KeyboardInterrupt),
+        mock.patch("providers.kvm.trip.ExitStack.__exit__", return_value=None),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True)
+    assert len(there.files()) == 2, "The disk and the seed."
+    assert here.driver.migration.discard(vm.external_id, there.driver) is True
+    assert here.driver.migration.discard(vm.external_id, there.driver) is False
+    assert there.files() == set()
+    assert here.driver.machines.get(vm.external_id).name == vm.name

@@ -132,15 +132,6 @@ def free_range(taken: Iterable[Taken]) -> str:
     return next((text for text in candidates if overlap(ip_network(text), known) is None), "")
 
 
-def free_range6(cidr: str, taken: Iterable[Taken]) -> str:
-    """A private /64 that goes with a range of IPv4: its numbers are seen again; empty when it is taken."""
-    octets = cidr.split("/", maxsplit=1)[0].split(".")
-    if len(octets) != 4:
-        return ""
-    text = str(ip_network(f"fd00:{octets[0]}:{octets[1]}:{octets[2]}::/64"))
-    return text if overlap(ip_network(text), taken) is None else ""
-
-
 def free_address(network: AnyNetwork, used: Iterable[str]) -> str:
     """The first address after the gateway that nobody has, among the first few hundred; empty when there is none."""
     busy = {str(one) for one in used}

@@ -202,13 +202,10 @@ class ResourceListPages(ResourcePages[R]):
             **self.list_context(request, page, filters),
         }
 
-    def shown_columns(self) -> tuple[Column, ...]:
-        return self.columns
-
     def _columns(self, sorted_by: str) -> list[dict[str, str]]:
         """The columns with what a press on their heads leads to: ascending first, then the other way round."""
         found = []
-        for column in self.shown_columns():
+        for column in self.columns:
             orders = {column.sort: "ascending", f"-{column.sort}": "descending"}
             order = orders.get(sorted_by, "") if column.sort else ""
             found.append(

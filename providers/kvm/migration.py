@@ -13,7 +13,9 @@ from providers.kvm.creation import mark_of, owner_mark
 from providers.kvm.deletion import Deletion
 from providers.kvm.ends import ARRIVING, There, host_uuid, is_same_storage, leave, shares_any
 from providers.kvm.errors import vendor_calls
+from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers
+from providers.kvm.native import libvirt
 from providers.kvm.part import Part
 from providers.kvm.trip import Trip
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
@@ -54,12 +56,19 @@ class KvmMigration(Part, Migration):
         return record
 
     def discard(self, external_id: str, target: Driver) -> bool:
-        """Volumes at the target that bear the VM's mark, in pools that are not the storage of a disk it has here."""
+        """A copy that was arriving, and volumes at the target that bear the VM's mark; none in a pool that is the
+        storage of a disk that it has here.
+        """
         there = self._other(target)
         with vendor_calls():
             domain = self.domain_or_none(external_id)
-            if domain is None or there.domain_or_none(external_id) is not None:
+            arrived = there.domain_or_none(external_id)
+            if domain is None or (arrived is not None and not self._is_arriving(arrived)):
                 return False
+            if arrived is not None:
+                # Complete there, but it is here that it lives: it leaves here before anything of it does.
+                arrived.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+                Inventory.of(there.connection).forget(external_id)
             machine = read_machine(domain.XMLDesc(0))
             layers = Layers(self.connection, self.config)
             volumes = [layers.volume_at(drive.source) for drive in machine.drives if drive.source]
@@ -70,16 +79,22 @@ class KvmMigration(Part, Migration):
                 marked = [each for each in storage.volumes_of(pool) if owner_mark(each.name()) == mark]
                 if marked and not any(is_same_storage(mine, pool) for mine in pools.values()):
                     left += marked
-            return Deletion(there.connection, there.config).remove([volume.key() for volume in left])
+            removed = Deletion(there.connection, there.config).remove([volume.key() for volume in left])
+            return removed or arrived is not None
 
     def _finished(self, domain: Any, machine: SeenMachine, there: There, arrived: Any) -> VmRecord:
         """Take it away here when an earlier run had it complete at the target; raises AlreadyExists for any other."""
-        if dict(read_machine(arrived.XMLDesc(0)).note.values).get(ARRIVING) != self.raw.getHostname():
+        if not self._is_arriving(arrived):
             raise AlreadyExists("The target has a VM with this identity already.")
         keep = shares_any(self, there, [drive.source for drive in machine.drives if drive.source])
         leave(self, domain, machine, keep=keep)
         there.settle(arrived)
         return there.record(arrived)
+
+    def _is_arriving(self, arrived: Any) -> bool:
+        """Whether a VM at the target is the work of a move from here that did not come to its end."""
+        told = dict(read_machine(arrived.XMLDesc(0)).note.values).get(ARRIVING)
+        return told == self.raw.getHostname() and not arrived.isActive()
 
     def _tidy(self, there: There, machine: SeenMachine) -> None:
         """Remove what the VM that lives there left here, unless that is what it has there."""

@@ -130,3 +130,11 @@ def what_is_not_here_does_not_move(lab: Lab) -> None:
     lab.driver.machines.delete(vm.external_id)
     with other(lab) as there, refused(NotFound):
         moved(lab, vm, there)
+
+
+@promise(when=lambda can: can.migration, given=has_second)
+def nothing_of_a_vm_that_never_moved_is_discarded(lab: Lab) -> None:
+    vm = lab.vm()
+    with other(lab) as there:
+        assert present(lab.driver.migration).discard(vm.external_id, there) is False
+    lab.driver.machines.get(vm.external_id)

@@ -280,3 +280,17 @@ def test_what_a_dead_move_left_there_is_discarded(here: Host, there: Host, make_
     assert here.driver.migration.discard(vm.external_id, there.driver) is False
     assert there.files() == set()
     assert here.driver.machines.get(vm.external_id).name == vm.name
+
+
+def test_one_that_is_complete_at_both_ends_stays_where_it_was(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    mark_disk(here.driver, vm, "here")
+    with (
+        mock.patch("providers.kvm.trip.leave", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True)
+    assert here.vms() == there.vms() == {vm.name}
+    assert here.driver.migration.discard(vm.external_id, there.driver) is True
+    assert (there.vms(), there.files()) == (set(), set())
+    assert read_mark(here.driver, vm) == "here"

@@ -19,6 +19,26 @@ from tools.faults.rounds import Tally, play  # noqa: E402
 from tools.faults.work import OPERATIONS  # noqa: E402
 
 
+_HEAD = """# When a worker dies
+
+A worker can be killed at any moment: by the machine's memory, by an update, by a person. Then its job ends as failed,
+what was half made is taken away, and what was changed is read anew; trying again works. This page is what
+`python -m tools.faults` found when it was last run: each operation begins in a worker process that is ended with
+SIGKILL at a random moment of it. After each round no file in any pool is without an owner, every disk passes
+`qemu-img check` and holds what it held, every machine has one row, a job that says it is done has done it, and a
+second try succeeds.
+
+Run on {day}, {where}: two private daemons, a disk of {mib} MiB of random bytes.
+
+| operation | takes | killed | was quicker | done all the same | wrong |
+|---|---:|---:|---:|---:|---:|"""
+
+_FOOT = """
+“Was quicker”: the signal came after the job's end. “Done all the same”: the worker died, and what it had asked the
+hypervisor for happened nevertheless; the portal finds it and takes it over.
+"""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.faults")
     parser.add_argument("kills", type=int, help="how often each operation's worker is killed")
@@ -30,9 +50,8 @@ def main() -> int:
         for name in chosen.operations or OPERATIONS:
             tally = play(room, OPERATIONS[name](room), kills=chosen.kills)
             tallies.append(tally)
-            print(
-                f"{name:16} {tally.takes_s:6.2f} s {tally.kills:4} killed, {tally.finished:4} were quicker, {len(tally.wrong)} wrong"
-            )
+            came = f"{tally.kills} killed, {tally.finished} were quicker, {len(tally.wrong)} wrong"
+            print(f"{name:16} {tally.takes_s:6.2f} s  {came}")
             for sentence in tally.wrong:
                 print("   ", sentence)
             sys.stdout.flush()
@@ -45,22 +64,8 @@ def report(tallies: list[Tally]) -> str:
     """The page of the documentation."""
     number = libvirt.getVersion()
     version = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
-    lines = [
-        "# When a worker dies",
-        "",
-        "A worker can be killed at any moment: by the machine's memory, by an update, by a person. Then its job ends as",
-        "failed, what was half made is taken away, and what was changed is read anew; trying again works. This page is what",
-        "`python -m tools.faults` found when it was last run: each operation begins in a worker process that is ended with",
-        "SIGKILL at a random moment of it. After each round no file in any pool is without an owner, every disk passes",
-        "`qemu-img check` and holds what it held, every machine has one row, a job that says it is done has done it, and",
-        "a second try succeeds.",
-        "",
-        f"Run on {datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, libvirt {version}, two private",
-        f"daemons, a disk of {IMAGE_MIB} MiB of random bytes.",
-        "",
-        "| operation | takes | killed | was quicker | done all the same | wrong |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+    where = f"{platform.system()} {platform.machine()}, libvirt {version}"
+    lines = [_HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}", where=where, mib=IMAGE_MIB)]
     lines += [
         f"| {tally.operation} | {tally.takes_s:.2f} s | {tally.kills} | {tally.finished} | {tally.done_all_the_same} |"
         f" {len(tally.wrong)} |"
@@ -69,12 +74,7 @@ def report(tallies: list[Tally]) -> str:
     wrong = [sentence for tally in tallies for sentence in tally.wrong]
     if wrong:
         lines += ["", "What was wrong:", "", *(f"- {sentence}" for sentence in wrong)]
-    lines += [
-        "",
-        "“Was quicker”: the signal came after the job's end. “Done all the same”: the worker died, and what it had asked the",
-        "hypervisor for happened nevertheless; the portal finds it and takes it over.",
-    ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, _FOOT])
 
 
 if __name__ == "__main__":

@@ -85,9 +85,10 @@ class Operation(ABC):
         room = self.room
         disk = DiskSpec(image=room.image.external_id, thin=False)
         spec = VmSpec(name=name, memory_mib=32, disks=(disk,), start=False)
-        provider = room.provider("North")
-        wish = {"project": room.project, "provider": provider, "image": room.image, "user": room.user}
-        return services.create(spec=spec, retry_of=retry_of, **wish)[1]
+        north = room.provider("North")
+        return services.create(
+            project=room.project, provider=north, spec=spec, image=room.image, user=room.user, retry_of=retry_of
+        )[1]
 
     def delete(self, name: str) -> None:
         for row in VirtualMachine.objects.filter(name=name).exclude(presence=Presence.DELETED):
@@ -227,8 +228,9 @@ class Snapshot(Operation):
         self.fresh_source()
 
     def begin(self) -> Job:
-        wish = {"name": self.snapshot, "memory": self.memory, "external": self.external}
-        return snapshot_services.take_snapshot(self.source, user=self.room.user, **wish)
+        return snapshot_services.take_snapshot(
+            self.source, user=self.room.user, name=self.snapshot, memory=self.memory, external=self.external
+        )
 
     def is_done(self) -> bool:
         return self.snapshot in self.told() and self.told() == [each["name"] for each in self.source.snapshots or ()]
@@ -300,7 +302,7 @@ class Attach(Operation):
         return disk_services.attach_disk(self.source, user=self.room.user, size_gib=1)
 
     def is_done(self) -> bool:
-        return sum(disk["device"] == "disk" for disk in self.source.disks or ()) == 2
+        return len([disk for disk in self.source.disks or () if disk["device"] == "disk"]) == 2
 
     def prepare(self) -> None:
         self.fresh_source()

@@ -18,7 +18,6 @@ from tools.faults.room import IMAGE_MIB, Room  # noqa: E402 - needs Django
 from tools.faults.rounds import Tally, play  # noqa: E402
 from tools.faults.work import OPERATIONS  # noqa: E402
 
-
 _HEAD = """# When a worker dies
 
 A worker can be killed at any moment: by the machine's memory, by an update, by a person. Then its job ends as failed,

@@ -100,9 +100,7 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
         outcome = chosen.perform(vm, user_of(request), **options)
     except ActionRefused as refusal:
         return refused(request, vm, refusal)
-    job = (
-        jobs.wait(outcome, _patience(form if chosen.confirm == "none" else None)) if isinstance(outcome, Job) else None
-    )
+    job = jobs.wait(outcome, _patience(chosen)) if isinstance(outcome, Job) else None
     if form is not None and chosen.confirm == "none":
         return _after_form(request, vm, chosen, form, job)
     if not is_htmx(request):
@@ -117,9 +115,9 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
     return response
 
 
-def _patience(form: ActionForm | None) -> float | None:
+def _patience(action: VmAction) -> float | None:
     """A dialog waits a little longer: what is refused at once then stands beside its field, with what was typed."""
-    if form is None or not settings.FAST_LANE_S:
+    if not action.has_form or action.confirm != "none" or not settings.FAST_LANE_S:
         return None
     return max(float(settings.FAST_LANE_S), DIALOG_WAIT_S)
 

@@ -80,7 +80,11 @@ async function sendFrom(file, address, { received, chunk_bytes: length }, chain,
   let offset = received;
   try {
     while (flights.length || offset < file.size) {
-      for (; flights.length < 2 && offset < file.size; offset += length) flights.push(fly(offset));
+      for (; flights.length < 2 && offset < file.size; offset += length) {
+        flights.push(fly(offset));
+        // One that fails before its turn is heard of in its turn.
+        flights.at(-1).catch(() => {});
+      }
       const { digest, state } = await flights.shift();
       chain = digest ? await link(chain, digest) : "";
       if (chain && chain !== state.chain) throw new Refused("What has arrived is not what was sent.");

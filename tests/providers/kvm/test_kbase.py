@@ -228,13 +228,17 @@ def test_disks(k: Any, backend: Backend, name: str) -> None:
     assert lone not in volumes(backend)
 
 
-def test_pools(k: Any, backend: Backend) -> None:
+def test_pools(k: Any, backend: Backend, name: str) -> None:
     pool, folder = f"{backend.name}-more", backend.folder / "more"
     folder.mkdir(mode=0o755)
     done(k.create_pool(pool, str(folder)))
     assert document("pool-dumpxml", pool).findtext("target/path") == str(folder)
     assert pool in k.list_pools()
     assert k.get_pool_path(pool) == str(folder)
+    done(k.update_pool(name, pool))
+    assert disks(name, "--inactive")["vda"].startswith(f"{folder}/")
+    done(k.update_pool(name, backend.name))
+    assert not list(folder.iterdir())
     done(k.create_disk("kept.qcow2", 1, pool=pool))
     assert k.delete_pool(pool)["result"] == "failure", "a pool with volumes goes only when it is said"
     done(k.delete_pool(pool, full=True))

@@ -74,6 +74,16 @@ class FakeMigration(Part, Migration):
         progress.report(100, "Moved.")
         return record
 
+    def discard(self, external_id: str, target: Driver) -> bool:
+        there = self._cloud_of(target)
+        with self.cloud.reading("migration.discard", vm=external_id) as tx:
+            portal_uuid = vms.vm_of(tx, external_id).portal_uuid
+        with there.writing("migration.discard") as tx:
+            left = [vm.id for vm in tx.all(Vm) if portal_uuid and vm.portal_uuid == portal_uuid]
+            for each in left:
+                forget_vm(tx, each)
+        return bool(left)
+
     def _cloud_of(self, target: Driver) -> Cloud:
         there = getattr(target, "cloud", None)
         if not isinstance(there, Cloud):

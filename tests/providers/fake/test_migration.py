@@ -75,3 +75,14 @@ def test_snapshots_and_the_same_cloud_stop_a_move(one: FakeDriver, two: FakeDriv
     present(one.snapshots).create(vm.external_id, "then")
     with pytest.raises(Conflict, match="snapshots"):
         present(one.migration).migrate(vm.external_id, two)
+
+
+def test_a_run_that_died_before_the_end_can_be_taken_back(one: FakeDriver, two: FakeDriver) -> None:
+    vm = box(one, first_pool(one))
+    one.cloud.set_fault("migration.migrate:end", kind="crash")
+    with pytest.raises(ProviderError):
+        present(one.migration).migrate(vm.external_id, two, copy_storage=True)
+    assert present(one.migration).discard(vm.external_id, two) is True
+    assert not two.machines.list()
+    assert [each.external_id for each in one.machines.list()] == [vm.external_id]
+    assert present(one.migration).discard(vm.external_id, two) is False

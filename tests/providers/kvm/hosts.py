@@ -19,6 +19,13 @@ class Host:
 
     def __init__(self) -> None:
         self.libvirt = PrivateLibvirt(host_uuid=str(uuid.uuid4()))
+        try:
+            self._furnish()
+        except BaseException:
+            self.libvirt.close()
+            raise
+
+    def _furnish(self) -> None:
         self.images = self.libvirt.folder / "images"
         self.images.mkdir()
         account = pwd.getpwnam(USER)

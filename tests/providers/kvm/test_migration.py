@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -38,10 +39,8 @@ MakeVm = Callable[..., VmRecord]
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[tuple[Host, Host]]:
-    pair = (Host(), Host())
-    yield pair
-    for host in pair:
-        host.close()
+    with closing(Host()) as one, closing(Host()) as other:
+        yield one, other
 
 
 @pytest.fixture

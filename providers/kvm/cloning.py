@@ -100,6 +100,7 @@ class Cloning(Part):
         wanted = _own_disks(machine)
         for index, drive in enumerate(wanted):
             progress.checkpoint()
+            progress.report(index * 75 // len(wanted), "Copying the disks")
             pool = self._volume_of(drive)[1]
             in_files = storage.pool_type(pool) in storage.FILE_POOLS
             format_ = "qcow2" if in_files and drive.format == "qcow2" else "raw"

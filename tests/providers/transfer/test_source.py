@@ -100,6 +100,7 @@ LONG_DIGEST = hashlib.sha512(CONTENT).hexdigest()
         f"{DIGEST}\n",
         f"{DIGEST.upper()}  some-other-name-for-the-only-file\n",
     ],
+    ids=["of two", "with a path", "BSD", "signed", "alone", "of another name"],
 )
 def test_the_checksum_is_found_in_the_vendors_list(shop: Vendor, listed: str) -> None:
     sums = shop.offer("/SUMS", listed.encode())

@@ -71,7 +71,9 @@ def listeners_of(pids: set[int]) -> set[Listener]:
 def processes_of(portal: Portal) -> set[int]:
     """What the portal keeps, what those have started, and whatever else runs with its home in its environment."""
     wanted = f"KVWEB_HOME={portal.home}".encode()
-    named = {portal.process(name) for name in ("redis", "web", "nginx", "worker", "beat", "watcher", "console", "transfer")}
+    named = {
+        portal.process(name) for name in ("redis", "web", "nginx", "worker", "beat", "watcher", "console", "transfer")
+    }
     found, parents = set(named), {}
     for folder in Path("/proc").iterdir():
         try:

@@ -1,4 +1,4 @@
-"""Two hypervisors side by side: when one falls silent with a queue of work, the other's pages and jobs do not notice."""
+"""Two hypervisors: when one falls silent with a queue of work, the other's pages and jobs do not notice."""
 
 from __future__ import annotations
 

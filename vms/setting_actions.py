@@ -17,6 +17,7 @@ def _when_waiting(vm: VirtualMachine) -> Answer:
 RESIZE = VmAction(
     name="resize",
     label="Change the size",
+    title="Change the size of “{name}”",
     doing="Changing the size",
     done="The size is changed.",
     icon="adjustments",
@@ -45,6 +46,7 @@ CHANGE_OPTIONS = VmAction(
 SET_AUTOSTART = VmAction(
     name="set-autostart",
     label="Change",
+    title="“{name}” and its host",
     doing="Changing settings",
     done="The settings are changed.",
     icon="pencil",

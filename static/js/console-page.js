@@ -61,12 +61,16 @@ class Page {
   show(state, { sentence = "", seconds = 0, url = "", isFinal = false, viewOnly = false }) {
     this.root.dataset.state = state;
     if (state !== "open") { this.screen?.detach(); this.find("latency").hidden = true; }
-    const doing = this.root.querySelector(".console-state")?.dataset.doing;
+    const { doing, power } = this.root.querySelector(".console-state")?.dataset ?? {};
+    // It runs and cannot be joined yet: somebody else is at its serial line, for instance.
+    const reason = state === "off" && power === "running" && !doing ? sentence : "";
+    this.reason = reason;
     const [words, title, text] = {
       connecting: ["Connecting", "Connecting…", "The portal asks the provider for this console."],
       open: [viewOnly ? "Connected, watching only" : "Connected", "", ""],
       waiting: [`Trying again in ${seconds} s`, sentence, `Trying again in ${seconds} second${seconds === 1 ? "" : "s"}.`],
-      off: doing ? [`${doing}…`, `${doing}…`, "The console opens by itself."] : ["Off", "It is off", "The console opens by itself when the machine runs."],
+      off: doing ? [`${doing}…`, `${doing}…`, "The console opens by itself."]
+        : reason ? ["Not open yet", reason, "The console opens by itself when it can."] : ["Off", "It is off", "The console opens by itself when the machine runs."],
       ended: ["Closed", sentence, ""],
       "signed-out": ["Signed out", "You are signed out", "Sign in again to go on; the machine was not touched."],
       link: ["On the provider's page", "This console opens at the provider", "The provider shows it on a page of its own."],
@@ -80,7 +84,7 @@ class Page {
     this.find("sign-in").hidden = state !== "signed-out";
     this.find("link").hidden = state !== "link";
     if (url && /^https?:/.test(url)) this.find("link").href = url;
-    if (this.find("start")) this.find("start").hidden = state !== "off" || Boolean(doing);
+    if (this.find("start")) this.find("start").hidden = state !== "off" || Boolean(doing || reason);
     this.root.querySelectorAll("[data-needs-line]").forEach((button) => { button.disabled = state !== "open"; });
   }
 
@@ -151,7 +155,7 @@ class Page {
       const state = this.root.querySelector(".console-state");
       if (!state) return;
       if (state.dataset.power !== power && state.dataset.power === "running" && this.root.dataset.state !== "open") this.connection.connect();
-      else if (this.root.dataset.state === "off") this.show("off", {});
+      else if (this.root.dataset.state === "off") this.show("off", { sentence: this.reason });
       power = state.dataset.power;
     }).observe(this.root.querySelector(".console-strip"), { childList: true, subtree: true, attributes: true, attributeFilter: ["data-power", "data-doing"] });
   }

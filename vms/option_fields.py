@@ -176,7 +176,7 @@ def words_of(option: Option, provider: Provider, value: Any) -> str:
     if isinstance(value, list | tuple):
         return "\n".join(choices.get(str(one), str(one)) for one in value) or "none"
     if value in ("", 0, None):
-        return choices.get("", "none")
+        return choices.get("", "not set")
     return choices.get(str(value), str(value))
 
 

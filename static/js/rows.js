@@ -10,8 +10,8 @@ const focusables = (element) => [...element.querySelectorAll("a[href], button, i
 export function swap(fresh) {
   const old = document.getElementById(fresh.id);
   if (!old) return false;
-  // Somebody is typing in it: what they typed is worth more than news. The next change brings both.
-  if (old.querySelector("textarea:focus, input:not([type=checkbox]):focus, form.is-changed")) return false;
+  // Somebody is typing in it, or sends a file from it: what they do is worth more than news. The next change brings both.
+  if (old.querySelector("[data-held], textarea:focus, input:not([type=checkbox]):focus, form.is-changed")) return false;
   const hadFocus = old.contains(document.activeElement) ? focusables(old).indexOf(document.activeElement) : -1;
   const box = old.querySelector("input[name=vm]");
   const freshBox = fresh.querySelector("input[name=vm]");

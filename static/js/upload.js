@@ -79,8 +79,7 @@ function sending(part, file = null) {
     if (stop) return;
     const since = { at: performance.now(), received: null };
     stop = new AbortController();
-    // News of this very upload would put a fresh part in the place of the one that is sending.
-    part.closest("[data-live]")?.removeAttribute("data-live");
+    part.dataset.held = "sending";
     choose.hidden = true;
     halt.hidden = false;
     hint.classList.remove("is-wrong");
@@ -107,6 +106,9 @@ function sending(part, file = null) {
       if (!(error instanceof Refused) && !wasPaused) hint.textContent = `${error.state?.reason ?? "The portal does not answer."} Choose the same file to go on.`;
     }
   }
+  // News would put a fresh part in the place of the one that is sending, or for which a file is just being looked for.
+  find("file").addEventListener("click", () => { part.dataset.held = "choosing"; });
+  find("file").addEventListener("cancel", () => { if (!stop) delete part.dataset.held; });
   find("file").addEventListener("change", (event) => { if (event.target.files[0]) run(event.target.files[0]); event.target.value = ""; });
   halt.addEventListener("click", () => stop?.abort());
   addEventListener("beforeunload", (event) => { if (stop) event.preventDefault(); });
@@ -118,5 +120,7 @@ function sending(part, file = null) {
 const form = document.querySelector("[data-upload-form]");
 if (form) choosing(form);
 sending(document.querySelector("[data-upload]"));
+// The part that news brought has to listen as the one before it did.
 document.body.addEventListener("htmx:afterSettle", () => sending(document.querySelector("[data-upload]")));
+document.addEventListener("kvweb:rows", () => sending(document.querySelector("[data-upload]")));
 addEventListener("popstate", () => location.reload());

@@ -56,10 +56,10 @@ class ImagePages(ResourceListPages[Image]):
     columns = (
         Column("Title", "name"),
         Column("State"),
-        Column("System", "os", "wide-only"),
+        Column("System", "os", "rare"),
         Column("Size", "size", "number"),
         Column("Used by"),
-        Column("Provider", "provider", "rare"),
+        Column("Provider", "provider"),
         Column("For", "", "wide-only"),
     )
 

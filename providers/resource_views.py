@@ -257,7 +257,12 @@ class ResourcePages(ABC, Generic[R]):
         if not is_htmx(request):
             messages.error(request, f"“{resource.name}”: {refusal.reason}")
             return redirect(f"{self.namespace}:detail", uuid=resource.uuid)
-        response = self._as_it_is_now(request, resource.uuid, status=403 if refusal.forbidden else 409)
+        if target(request) == "dialog":
+            # It changed while the dialog was open, and there is no place for a row in there.
+            response = HttpResponse(status=204)
+            trigger(response, done={"subject": resource.subject})
+        else:
+            response = self._as_it_is_now(request, resource.uuid, status=403 if refusal.forbidden else 409)
         toast(response, f"“{resource.name}”: {refusal.reason}", "warning")
         return response
 

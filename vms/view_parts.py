@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from kvweb.accounts.access import allowed, roles_of
 from kvweb.accounts.actions import ActionRefused
 from kvweb.accounts.models import User
-from kvweb.ui.htmx import is_htmx, target, toast
+from kvweb.ui.htmx import is_htmx, target, toast, trigger
 from vms import listing, looks
 from vms import rows as rendered
 from vms.actions import ACTIONS
@@ -111,6 +111,11 @@ def refused(request: HttpRequest, vm: VirtualMachine, refusal: ActionRefused) ->
     if not is_htmx(request):
         messages.error(request, f"“{vm.name}”: {refusal.reason}")
         return redirect("vms:detail", uuid=vm.uuid)
-    response = as_it_is_now(request, vm.uuid, status=403 if refusal.forbidden else 409)
+    if target(request) == "dialog":
+        # It changed while the dialog was open, and there is no place for a row in there.
+        response = HttpResponse(status=204)
+        trigger(response, done={"subject": vm.subject})
+    else:
+        response = as_it_is_now(request, vm.uuid, status=403 if refusal.forbidden else 409)
     toast(response, f"“{vm.name}”: {refusal.reason}", "warning")
     return response

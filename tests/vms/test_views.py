@@ -210,6 +210,18 @@ def test_what_cannot_be_done_now_is_a_sentence(make_vm: Any, bob: User, client_o
     assert not Job.objects.exists()
 
 
+def test_a_machine_that_changed_under_an_open_dialog_closes_it_with_a_sentence(
+    make_vm: Any, alice: User, client_of: ClientOf
+) -> None:
+    vm = make_vm(power="running")
+    wish = {"name": "copy", "way": "full"}
+    response = client_of(alice).post(f"/vms/{vm.uuid}/do/clone", wish, headers={**HTMX, "HX-Target": "dialog"})
+    assert response.status_code == 204
+    assert "Shut it down first" in response["HX-Trigger"]
+    assert "done" in response["HX-Trigger"]
+    assert not Job.objects.exists()
+
+
 def test_what_may_not_be_done_is_403(make_vm: Any, bob: User, client_of: ClientOf) -> None:
     vm = make_vm(name="web")
     response = client_of(bob).post(f"/vms/{vm.uuid}/do/delete", {"typed": "web"}, headers=HTMX)

@@ -1,4 +1,4 @@
-"""A day of a person with kvweb, on real parts: a machine is changed in every way, moved back, copied, and taken away."""
+"""A day of a person with kvweb, on real parts: a machine is changed, put back, copied and taken away."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from tests.live.portal import Portal, until, volumes
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
 
-OWN = f"kvweb-test-live-day-{os.getpid()}"
-"""What everything here is called, so that nothing of another test is taken for ours."""
+OWN = f"kvweb-test-day-{os.getpid()}"
+"""What everything here is called: live tests of other modules sweep what begins with their own prefix."""
 NET, POOL, VOLUME, COPY = f"{OWN}-net", f"{OWN}-pool", f"{OWN}-vol", f"{OWN}-copy"
 IMAGE, SENT, FOUND, TEAM = f"{OWN}-golden", f"{OWN}-sent.img", f"{OWN}-found", f"{OWN} team"
-BRIDGE = "kvwtday0"
 PASSWORD = "second-light-2026"
 SLOW_MS = 180_000
 """Generous: guests need some 15 s to their login on an idle machine without KVM, and tests share two cores."""
@@ -33,7 +32,7 @@ TWO_CHUNKS = 9 << 20
 @pytest.fixture
 def folder(hypervisor: libvirt.virConnect) -> Iterator[Path]:
     """Where the pool goes: a folder that the host's machines may read. Nothing of this test outlives it in libvirt."""
-    made = Path(tempfile.mkdtemp(prefix="kvweb-test-live-", dir="/var/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="kvweb-test-day-", dir="/var/tmp"))
     made.chmod(0o755)
     yield made
     for domain in hypervisor.listAllDomains():
@@ -98,7 +97,8 @@ def state(page: Page) -> Locator:
 def devices(domain: libvirt.virDomain, what: str, flags: int = 0) -> list[str]:
     """An attribute of the machine's devices, as libvirt tells it."""
     found = etree.fromstring(domain.XMLDesc(flags))
-    return [str(one) for one in found.xpath(f"/domain/devices/{what}")]
+    values = found.xpath(f"/domain/devices/{what}")
+    return [str(one) for one in values] if isinstance(values, list) else []
 
 
 class Serial:
@@ -298,7 +298,7 @@ def take_away(page: Page, portal: Portal, machine: str, hypervisor: libvirt.virC
         page.get_by_role("link", name=name, exact=True).click()
         delete(page, name)
         until(
-            lambda name=name: name not in {one.name() for one in hypervisor.listAllDomains()},
+            lambda: name not in {one.name() for one in hypervisor.listAllDomains()},  # noqa: B023 - asked at once
             timeout_s=SLOW_MS / 1000,
             said=f"Deleting {name}",
             explain=portal.jobs,

@@ -60,6 +60,52 @@ for vm in VirtualMachine.objects.all():
 config = {"path": str(settings.KVWEB_HOME / "fake" / "second.sqlite3"), "demo": False, "create_s": 3, "cpus": 4}
 services.add(kind="fake", name="Branch office", config=plugin("fake").config.read(config), user=admin)
 """
+#: web-1 with a tree of snapshots, web-2 with a change that waits.
+CHANGES = """
+from kvweb.accounts.models import User
+from kvweb.jobs import services as jobs
+from vms import setting_services, snapshot_services
+from vms.models import VirtualMachine
+
+admin = User.objects.get(username="admin")
+def done(do, of="web-1", **what):
+    job = do(VirtualMachine.objects.get(name=of), user=admin, **what)
+    assert not jobs.wait(job, timeout_s=30).is_active, what
+take, go_back = snapshot_services.take_snapshot, snapshot_services.revert_to_snapshot
+done(take, name="Fresh install", description="Debian 13, nothing else")
+done(take, name="nginx and certificates", description="Ready for the shop")
+done(take, name="Before the new theme", memory=True)
+done(go_back, snapshot="nginx and certificates")
+done(take, name="With Caddy instead", description="Tried on Friday")
+done(setting_services.resize, of="web-2", vcpus=4, memory_mib=4096)
+"""
+#: An hour of use, as if the clouds had been measured for so long.
+USE = """
+import math, random, time
+import numpy as np
+from kvweb.metrics.ring import Ring
+from kvweb.metrics.series import HOUR, Measure
+from kvweb.metrics.store import Reader, folder_of
+from providers.models import Provider
+
+random.seed(7)
+levels = {Measure.CPU_PERCENT: 34, Measure.MEMORY_MIB: 0, Measure.DISK_READ: 9e5, Measure.DISK_WRITE: 22e5,
+          Measure.DISK_READS: 25, Measure.DISK_WRITES: 60, Measure.NET_RX: 14e5, Measure.NET_TX: 4e5, Measure.LOAD: 3.2}
+for provider in Provider.objects.all():
+    folder, deadline = folder_of(provider.uuid), time.time() + 150
+    while (found := Reader(folder).newest(now=time.time())) is None and time.time() < deadline:
+        time.sleep(1)
+    (columns, newest), now = found, time.time()
+    ring, last = Ring(folder / "hour.ring", HOUR, writable=True), HOUR.number(now)
+    for name, column in columns.items():
+        phase, noise = random.uniform(0, 6), 0.0
+        for number in range(last - 358, last - 1):
+            noise = 0.8 * noise + random.gauss(0, 0.05)
+            share = max(0.05, 0.55 + 0.35 * math.sin(number / 40 + phase) + 0.1 * math.sin(number / 7) + noise)
+            values = np.array([[levels[one] * share for one in Measure]], np.float32)
+            values[0, Measure.MEMORY_MIB] = newest[column, Measure.MEMORY_MIB] * (0.9 + 0.1 * share)
+            ring.write(number, np.array([column]), values)
+"""
 
 
 @contextmanager
@@ -74,6 +120,8 @@ def portal() -> Iterator[Portal]:
         running.manage(CONTENT)
         ready = "select count(*) from providers_provider where health = 'ok'"
         until(lambda: running.rows(ready) == [(2,)], timeout_s=60, said="Checking both providers")
+        running.manage(CHANGES)
+        running.manage(USE)
         yield running
     finally:
         running.stop()
@@ -181,9 +229,10 @@ def take_all(browser: Browser, address: str) -> None:
     desk.take("serial")
 
     pictures: tuple[tuple[str, str], ...] = (("dashboard", "/"), ("machines", "/vms/"), ("jobs", "/jobs/"))
-    for name, path in (*pictures, ("providers", "/providers/")):
+    for name, path in (*pictures, ("providers", "/providers/"), ("images", "/images/add"), ("pools", "/pools/create")):
         desk.open(path)
         desk.take(name)
+    take_changes(desk)
 
     night = Camera(browser, address, size=DESKTOP, scheme="dark")
     night.open("/vms/")
@@ -191,6 +240,40 @@ def take_all(browser: Browser, address: str) -> None:
     phone = Camera(browser, address, size=PHONE)
     phone.open("/vms/")
     phone.take("machines-phone")
+    follow(phone.page, "web-1")
+    phone.page.get_by_role("link", name="Snapshots").click()
+    phone.take("snapshots-phone")
+
+
+def follow(page: Page, name: str) -> None:
+    """From a list to the page of one."""
+    page.get_by_role("link", name=name, exact=True).first.click()
+    page.locator(".page-header .crumbs").wait_for()
+
+
+def take_changes(desk: Camera) -> None:
+    """What can be changed of a machine, and what is around it."""
+    for tab, name in (("Settings", "web-2"), ("Metrics", "web-2"), ("Snapshots", "web-1")):
+        page = desk.open(f"/vms/?q={name}")
+        follow(page, name)
+        page.get_by_role("link", name=tab).first.click()
+        desk.take(tab.lower(), pause_ms=2500 if tab == "Metrics" else 700)
+    page.get_by_role("link", name="Disks").click()
+    page.get_by_role("link", name="Attach a disk").click()
+    page.locator("dialog[open] h2").wait_for()
+    desk.take("attach")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Clone").click()
+    page.locator("dialog[open] h2").wait_for()
+    desk.take("clone")
+    page = desk.open("/networks/")
+    follow(page, "default")
+    desk.take("network")
+    page = desk.open("/providers/")
+    follow(page, "Server room")
+    page.get_by_role("link", name="Host", exact=True).click()
+    desk.take("host", pause_ms=2500)
 
 
 def main(work: Callable[[Browser, str], None] = take_all) -> int:

@@ -7,11 +7,19 @@ export function parse(html) {
 
 const focusables = (element) => [...element.querySelectorAll("a[href], button, input, select, textarea, [tabindex]")];
 
+const later = new Map();
+document.addEventListener("hidden.bs.dropdown", () => {
+  // After whatever the click that closed it does.
+  setTimeout(() => { const fresh = [...later.values()]; later.clear(); fresh.forEach(swap); });
+});
+
 export function swap(fresh) {
   const old = document.getElementById(fresh.id);
   if (!old) return false;
   // Somebody is typing in it, or sends a file from it: what they do is worth more than news. The next change brings both.
   if (old.querySelector("[data-held], textarea:focus, input:not([type=checkbox]):focus, form.is-changed")) return false;
+  // Nothing is taken away under a pointer: the news waits until the menu is closed.
+  if (old.querySelector(".dropdown-menu.show")) { later.set(fresh.id, fresh); return false; }
   const hadFocus = old.contains(document.activeElement) ? focusables(old).indexOf(document.activeElement) : -1;
   const box = old.querySelector("input[name=vm]");
   const freshBox = fresh.querySelector("input[name=vm]");

@@ -74,3 +74,27 @@ def test_a_file_is_chosen_by_keyboard_and_what_is_wrong_is_said(
     page.get_by_role("button", name="Send the file").click()
     page.get_by_text("The pool holds an image “coming.img” already.").wait_for()
     assert Upload.objects.count() == 1
+
+
+NEWS = """async () => {
+    const rows = await import(document.querySelector('script[src*="upload"]').src.replace(/upload[^/]*$/, "rows.js"));
+    const part = document.querySelector("[data-live-src]");
+    const html = await (await fetch(part.dataset.liveSrc, {headers: {"HX-Request": "true"}})).text();
+    return rows.parse(html).map(rows.swap);
+}"""
+
+
+def test_news_bring_a_part_that_takes_files_and_spare_one_that_does(
+    images: dict[str, Image], alice: User, open_page: OpenPage, tmp_path: Path
+) -> None:
+    file = tmp_path / "coming.img"
+    file.write_bytes(b"kvweb" * 20)
+    page = open_page(alice, f"/images/{images['coming'].uuid}/")
+    part = page.locator("[data-upload]")
+    part.get_by_text("Waiting for the rest").wait_for()
+    part.evaluate("part => part.dataset.seen = 'yes'")
+    assert page.evaluate(NEWS) == [True]
+    assert part.get_attribute("data-seen") is None
+    page.locator("[data-upload-file]").set_input_files(str(file))
+    part.get_by_text("Waiting for the rest").wait_for(state="detached")
+    assert page.evaluate(NEWS) == [False]

@@ -254,10 +254,10 @@ def follow(page: Page, name: str) -> None:
 def take_changes(desk: Camera) -> None:
     """What can be changed of a machine, and what is around it."""
     for tab, name in (("Settings", "web-2"), ("Metrics", "web-2"), ("Snapshots", "web-1")):
-        page = desk.open(f"/vms/?q={name}")
-        follow(page, name)
-        page.get_by_role("link", name=tab).first.click()
+        follow(desk.open(f"/vms/?q={name}"), name)
+        desk.page.get_by_role("link", name=tab).first.click()
         desk.take(tab.lower(), pause_ms=2500 if tab == "Metrics" else 700)
+    page = desk.page
     page.get_by_role("link", name="Disks").click()
     page.get_by_role("link", name="Attach a disk").click()
     page.locator("dialog[open] h2").wait_for()

@@ -50,7 +50,8 @@ UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
 
 
 def after_failed_change(job: Job) -> None:
-    """The row says why; when nobody knows how far it got, the machine is read anew so that the row says what is."""
+    """The row says why; when nobody knows how far it got, what was left half made is put in order, and the machine is
+    read anew so that the row says what is."""
     note_problem(job)
     if job.code in UNCERTAIN or job.state == JobState.CANCELLED:
         vm = vm_of(job)
@@ -66,6 +67,7 @@ def read_later(vm: VirtualMachine) -> None:
         doing="Reading",
         place=vm.provider.place,
         project_id=vm.project_id,
+        params={"tidy": True},
         is_background=True,
     )
 
@@ -208,13 +210,15 @@ def resume(job: Job, reporter: Reporter) -> dict[str, Any]:
     return operate(job, lambda driver, vm: power_of(driver).resume(vm.external_id))
 
 
-@handler("vm.refresh", retries=1)
+@handler("vm.refresh", retries=8)
 def refresh(job: Job, reporter: Reporter) -> dict[str, Any]:
     """What was asked for and failed stays noted: reading is not its success."""
     del reporter
     vm = vm_of(job)
     with open_driver(vm.provider) as driver:
         try:
+            if job.params.get("tidy") and driver.snapshots is not None:
+                driver.snapshots.tidy(vm.external_id)
             record = driver.machines.get(vm.external_id)
         except NotFound:
             inventory.forget(vm.provider, vm.external_id)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.db import transaction
-
-from kvweb.jobs import services as jobs
 from kvweb.jobs.handlers import handler
-from kvweb.jobs.models import Job, JobState
+from kvweb.jobs.models import Job
 from kvweb.jobs.outcomes import Failed
 from kvweb.jobs.progress import Reporter
 from providers.base import AlreadyExists, Driver, NotFound, PowerState, Snapshots, VmRecord
-from providers.pool import DriverProgress, open_driver
-from vms import inventory
-from vms.jobs import UNCERTAIN, note_problem, operate, vm_of
+from providers.pool import DriverProgress
+from vms.jobs import after_failed_change, operate
 from vms.models import VirtualMachine
 
 logger = logging.getLogger(__name__)
@@ -25,43 +21,6 @@ def _snapshots(driver: Driver) -> Snapshots:
     if driver.snapshots is None:
         raise Failed("This provider keeps no snapshots.", "not_supported")
     return driver.snapshots
-
-
-def after_failed_change(job: Job) -> None:
-    """The row says why; when nobody knows how far it got, what was left is put in order and the machine read anew."""
-    note_problem(job)
-    if job.code not in UNCERTAIN and job.state != JobState.CANCELLED:
-        return
-    vm = vm_of(job)
-    transaction.on_commit(
-        lambda: jobs.start(
-            "vm.tidy_snapshots",
-            title=f"Put the snapshots of “{vm.name}” in order",
-            subject=vm.subject,
-            subject_name=vm.name,
-            doing="Putting in order",
-            place=vm.provider.place,
-            project_id=vm.project_id,
-            is_background=True,
-        )
-    )
-
-
-@handler("vm.tidy_snapshots", retries=8, limit_s=600)
-def tidy(job: Job, reporter: Reporter) -> dict[str, Any]:
-    del reporter
-
-    vm = vm_of(job)
-    with open_driver(vm.provider) as driver:
-        try:
-            _snapshots(driver).tidy(vm.external_id)
-            record = driver.machines.get(vm.external_id)
-        except NotFound:
-            inventory.forget(vm.provider, vm.external_id)
-            raise
-    # What failed stays noted: putting in order is not its success.
-    inventory.apply(vm.provider, [record])
-    return {}
 
 
 @handler("vm.take_snapshot", limit_s=3600, on_failure=after_failed_change)

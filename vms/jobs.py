@@ -210,7 +210,7 @@ def resume(job: Job, reporter: Reporter) -> dict[str, Any]:
     return operate(job, lambda driver, vm: power_of(driver).resume(vm.external_id))
 
 
-@handler("vm.refresh", retries=8)
+@handler("vm.refresh", retries=3)
 def refresh(job: Job, reporter: Reporter) -> dict[str, Any]:
     """What was asked for and failed stays noted: reading is not its success."""
     del reporter

@@ -32,7 +32,7 @@ from storage.models import Image
 from tests.live.private_libvirt import PrivateLibvirt
 
 #: Enough to make copying it take a while.
-IMAGE_MIB = 96
+IMAGE_MIB = 48
 IMAGE = "kvweb-test-faults.qcow2"
 
 

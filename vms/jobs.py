@@ -243,7 +243,32 @@ def rename(job: Job, reporter: Reporter) -> dict[str, Any]:
 # -- delete ------------------------------------------------------------------------------------------------------------
 
 
-@handler("vm.delete", retries=2, limit_s=600, on_failure=note_problem)
+def after_failed_delete(job: Job) -> None:
+    """The row says why. What nobody saw the end of is begun once more: somebody wanted it gone, and half is worse."""
+    vm = vm_of(job)
+    if job.code == "worker_gone" and not job.params.get("again"):
+        note_problem(job)
+        transaction.on_commit(lambda: delete_again(vm, job))
+    else:
+        after_failed_change(job)
+
+
+def delete_again(vm: VirtualMachine, job: Job) -> None:
+    jobs.start(
+        "vm.delete",
+        title=job.title,
+        subject=vm.subject,
+        subject_name=vm.name,
+        doing="Deleting",
+        place=vm.provider.place,
+        project_id=vm.project_id,
+        user=job.user,
+        params={**job.params, "again": True},
+        retry_of=job,
+    )
+
+
+@handler("vm.delete", retries=2, limit_s=600, on_failure=after_failed_delete)
 def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
     """A machine that is gone already is as good as deleted; the row stays as history."""
     vm = vm_of(job)

@@ -41,16 +41,15 @@ class Deletion(Part):
         if domain.isActive():
             progress.report(10, "Stopping the machine")
             _destroy(domain)
-        progress.report(40, "Removing the machine")
-        # Undefined before its disks go: a VM without disks that still exists would be worse than a disk without a VM.
-        _undefine(domain)
-        Inventory.of(self.connection).forget(external_id)
+        if not keep_disks:
+            # Before its definition, which alone says whose they are: when this is broken off, a second try finds them.
+            progress.report(40, "Removing its disks")
+            self.remove_own(machine)
+        progress.report(80, "Removing the machine")
         for network in {card.network for card in machine.cards}:
             plugs.give_back(self.raw, network, {card.mac for card in machine.cards})
-        if keep_disks:
-            return
-        progress.report(60, "Removing its disks")
-        self.remove_own(machine)
+        _undefine(domain)
+        Inventory.of(self.connection).forget(external_id)
 
     def remove_own(self, machine: SeenMachine) -> None:
         """Remove what was made for the VM and nothing else uses; the VM itself is gone or going."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from providers.kvm.xml.build import write
 from providers.kvm.xml.domain_reader import SeenDrive, SeenMachine, read_machine
 from providers.kvm.xml.domain_writer import drive_element
 from providers.kvm.xml.elements import Drive
+from providers.kvm.xml.storage import read_pool
 
 #: How long a guest may take to let go of a disk. Linux does it within a second; one that still boots does not at all.
 LET_GO_S = 15.0
@@ -106,9 +108,17 @@ class KvmDisks(Part, Disks):
                     source = sources.existing(disk, uuid=external_id)
                 else:
                     progress.report(10, "Copying the image" if disk.image else "Making the disk")
-                    volume, source = sources.made(
-                        disk, lambda pool, format_: disk.name or _free_name(pool, domain, format_), progress=progress
-                    )
+
+                    def named(pool: Any, format_: str) -> str:
+                        """Files are the VM's before they are made: what dies in between leaves nothing unowned."""
+                        name = disk.name or _free_name(pool, domain, format_)
+                        if storage.pool_type(pool) in storage.FILE_POOLS and name not in pool.listVolumes():
+                            path = str(PurePosixPath(read_pool(pool.XMLDesc()).path) / name)
+                            ownership.own(domain, path)
+                            undo.callback(attempt, lambda: ownership.disown(domain, path))
+                        return name
+
+                    volume, source = sources.made(disk, named, progress=progress)
                     undo.callback(attempt, lambda: storage.remove(volume))
                     key = volume.key()
                     undo.callback(attempt, lambda: ownership.disown(domain, key))

@@ -7,6 +7,7 @@ libvirt's own text goes into `detail` only: it names paths and commands of the h
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -136,11 +137,11 @@ _SAID_OF_THE_LINE: tuple[tuple[str, _Known], ...] = (
         (AuthenticationFailed, "The host shows another SSH key than the known one: ask its owner before you go on."),
     ),
     ("Host key verification failed", (AuthenticationFailed, UNKNOWN_HOST_KEY)),
-    ("Permission denied (", (AuthenticationFailed, "The host refused the portal's SSH key or user.")),
+    (r"Permission denied \(", (AuthenticationFailed, "The host refused the portal's SSH key or user.")),
     ("Could not resolve hostname", (Unreachable, "The name of the host cannot be resolved.")),
-    ("Connection refused", (Unreachable, "The host does not take connections at this port.")),
-    ("Connection timed out", (Unreachable, "The host does not answer.")),
-    ("No route to host", (Unreachable, "The host does not answer.")),
+    (r"port \d+: Connection refused", (Unreachable, "The host does not take connections at this port.")),
+    (r"port \d+: Connection timed out", (Unreachable, "The host does not answer.")),
+    (r"port \d+: No route to host", (Unreachable, "The host does not answer.")),
     ("Our own certificate", (AuthenticationFailed, "The TLS client certificate does not fit the given authority.")),
     ("owner does not match", (AuthenticationFailed, "The host's TLS certificate is for another name.")),
     ("expired", (AuthenticationFailed, "The host's TLS certificate has expired.")),
@@ -155,7 +156,7 @@ _SAID_OF_THE_LINE: tuple[tuple[str, _Known], ...] = (
 
 
 def _said_of_the_line(text: str) -> _Known | None:
-    return next((known for words, known in _SAID_OF_THE_LINE if words in text), None)
+    return next((known for pattern, known in _SAID_OF_THE_LINE if re.search(pattern, text)), None)
 
 
 #: The object was removed, or switched off, by somebody else.

@@ -51,8 +51,10 @@ def portal(hypervisor: libvirt.virConnect) -> Iterator[Portal]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each module and not for the session: while it lives its loop runs in this thread, where Django then
+    refuses the database to the tests that come after."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert executable, "No Chromium was found; `make test` installs it."
     with sync_playwright() as playwright:

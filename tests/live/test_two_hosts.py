@@ -35,8 +35,8 @@ def create(where, name):
         user=User.objects.get(username="admin"),
         spec=VmSpec(name=name, vcpus=1, memory_mib=32, start=False, disks=(DiskSpec(size_gib=1),)))
 for number in range({many}):
-    create("North", f"kvweb-test-north-{{number}}")
-create("South", "kvweb-test-south")
+    create("North", f"kvweb-test-two-north-{{number}}")
+create("South", "kvweb-test-two-south")
 """
 POWER = """
 from vms import services
@@ -80,7 +80,7 @@ def healthy(portal: Portal) -> int:
     return int(portal.rows(names)[0][0])
 
 
-def count(portal: Portal, power: str, like: str = "kvweb-test-%") -> int:
+def count(portal: Portal, power: str, like: str = "kvweb-test-two-%") -> int:
     found = portal.rows("select count(*) from vms_virtualmachine where power = ? and name like ?", power, like)
     return int(found[0][0])
 
@@ -88,9 +88,11 @@ def count(portal: Portal, power: str, like: str = "kvweb-test-%") -> int:
 def south_takes_s(portal: Portal, verb: str, power: str) -> float:
     """How long a job with the southern machine takes from its start to the news of its end."""
     began = time.monotonic()
-    portal.manage(POWER.format(prefix="kvweb-test-south", verb=verb))
+    portal.manage(POWER.format(prefix="kvweb-test-two-south", verb=verb))
     asked = time.monotonic() - began
-    until(lambda: count(portal, power, "kvweb-test-south"), timeout_s=30, said=verb, explain=portal.jobs, every_s=0.02)
+    until(
+        lambda: count(portal, power, "kvweb-test-two-south"), timeout_s=30, said=verb, explain=portal.jobs, every_s=0.02
+    )
     # What the management command itself takes is no part of it.
     return time.monotonic() - began - asked
 
@@ -100,17 +102,17 @@ def test_a_silent_host_with_a_queue_of_work_holds_up_nobody_else(
 ) -> None:
     page = signed_in
     page.goto(f"{portal.url}/vms/")
-    expect(page.locator("tr", has_text="kvweb-test-south")).to_contain_text("South")
-    expect(page.locator("tr", has_text="kvweb-test-north-0")).to_contain_text("North")
+    expect(page.locator("tr", has_text="kvweb-test-two-south")).to_contain_text("South")
+    expect(page.locator("tr", has_text="kvweb-test-two-north-0")).to_contain_text("North")
     healthy_s = south_takes_s(portal, "start", "running")
 
     hosts[0].freeze()
     try:
-        portal.manage(POWER.format(prefix="kvweb-test-north", verb="start"))
+        portal.manage(POWER.format(prefix="kvweb-test-two-north", verb="start"))
         assert south_takes_s(portal, "force_stop", "stopped") < healthy_s + 3
         assert south_takes_s(portal, "start", "running") < healthy_s + 3
-        expect(page.locator("tr", has_text="kvweb-test-south")).to_contain_text("Running")
-        expect(page.locator("tr", has_text="kvweb-test-south")).not_to_contain_text("nreachable")
+        expect(page.locator("tr", has_text="kvweb-test-two-south")).to_contain_text("Running")
+        expect(page.locator("tr", has_text="kvweb-test-two-south")).not_to_contain_text("nreachable")
     finally:
         hosts[0].thaw()
 

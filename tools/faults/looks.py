@@ -11,6 +11,7 @@ from typing import Any
 import libvirt
 from lxml import etree
 
+from providers.kvm.xml.domain_reader import read_machine
 from storage.models import Image
 from tools.faults.room import IMAGE, Room, content_of
 from vms.choices import Presence
@@ -69,7 +70,9 @@ def first_disk(domain: Any) -> str:
 
 
 def _files(domain: Any) -> Iterator[str]:
-    """All files of its drives, with what those build on, and its firmware's variables."""
+    """All files of its drives with what those build on, and those that its note says are its own."""
+    own = read_machine(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).note.volumes
+    yield from (path for path in own if Path(path).exists())
     for source in _document(domain).xpath("devices/disk/source/@file"):
         yield str(source)
         if Path(source).exists():

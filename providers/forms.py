@@ -197,12 +197,26 @@ class ProviderForm(forms.Form):
         error_messages={"invalid_choice": "One of these projects is not there any more."},
     )
 
+    max_parallel = forms.IntegerField(
+        label="Jobs at once",
+        min_value=1,
+        max_value=64,
+        initial=4,
+        required=False,
+        help_text="Further ones wait their turn, so that a slow provider leaves workers to the others.",
+        error_messages={"min_value": "At least 1.", "max_value": "At most 64.", "invalid": "A whole number, please."},
+    )
+
     def __init__(self, *args: Any, plugin: Plugin, provider: Provider | None = None, **kwargs: Any) -> None:
         self.plugin, self.provider = plugin, provider
         self._stored = self._opened()
         if provider is not None:
             kept = {f"{PREFIX}{key}": value for key, value in provider.config.items()}
-            chosen = {"name": provider.name, "projects": list(provider.projects.all())}
+            chosen = {
+                "name": provider.name,
+                "projects": list(provider.projects.all()),
+                "max_parallel": provider.max_parallel,
+            }
             kwargs["initial"] = {**kept, **chosen, **kwargs.get("initial", {})}
         super().__init__(*args, **kwargs)
         projects: Any = self.fields["projects"]
@@ -261,6 +275,11 @@ class ProviderForm(forms.Form):
         if taken.exists():
             raise ValidationError("Another provider has this name; choose another.", code="taken")
         return name
+
+    def clean_max_parallel(self) -> int:
+        """Left empty it is what it was."""
+        kept = self.provider.max_parallel if self.provider else self.fields["max_parallel"].initial
+        return int(self.cleaned_data.get("max_parallel") or kept)
 
     def clean(self) -> dict[str, Any]:
         """Let the model judge; its findings go to the fields they are about."""

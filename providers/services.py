@@ -33,7 +33,13 @@ def split(config: Config) -> tuple[dict[str, Any], dict[str, str]]:
 
 @transaction.atomic
 def add(
-    *, kind: str, name: str, config: Config, projects: Iterable[Project] = (), user: User | None = None
+    *,
+    kind: str,
+    name: str,
+    config: Config,
+    projects: Iterable[Project] = (),
+    max_parallel: int = 4,
+    user: User | None = None,
 ) -> Provider:
     """Write the provider and start its first check."""
     open_part, secrets = split(config)
@@ -43,6 +49,7 @@ def add(
         config=open_part,
         sealed=seal(secrets),
         capabilities=plugin(kind).declares.to_json(),
+        max_parallel=max_parallel,
     )
     provider.projects.set(projects)
     record("provider.add", subject=provider.subject, subject_name=name, actor=user, details={"kind": kind})
@@ -53,7 +60,13 @@ def add(
 
 @transaction.atomic
 def change(
-    provider: Provider, *, name: str, config: Mapping[str, Any], projects: Iterable[Project], user: User | None = None
+    provider: Provider,
+    *,
+    name: str,
+    config: Mapping[str, Any],
+    projects: Iterable[Project],
+    max_parallel: int | None = None,
+    user: User | None = None,
 ) -> Provider:
     """Change it; a secret field that is left empty keeps its stored value. Raises InvalidRequest."""
     model = plugin(provider.kind).config
@@ -66,7 +79,8 @@ def change(
     open_part, secrets = split(model.read({**config, **kept}))
     provider.name, provider.config, provider.sealed = name, open_part, seal(secrets)
     provider.health = Health.UNKNOWN
-    provider.save(update_fields=["name", "config", "sealed", "health"])
+    provider.max_parallel = max_parallel or provider.max_parallel
+    provider.save(update_fields=["name", "config", "sealed", "health", "max_parallel"])
     provider.projects.set(projects)
     record("provider.change", subject=provider.subject, subject_name=name, actor=user)
     publish(provider.subject, project_id=None)

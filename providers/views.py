@@ -173,6 +173,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
             name=form.cleaned_data["name"],
             config=form.config,
             projects=form.cleaned_data["projects"],
+            max_parallel=form.cleaned_data["max_parallel"],
             user=_user(request),
         )
         messages.success(request, f"“{provider.name}” was added; its connection is being checked.")
@@ -196,6 +197,7 @@ def edit(request: HttpRequest, uuid: UUID) -> HttpResponse:
             name=form.cleaned_data["name"],
             config=form.typed_config,
             projects=form.cleaned_data["projects"],
+            max_parallel=form.cleaned_data["max_parallel"],
             user=_user(request),
         )
         messages.success(request, "Saved; the connection is being checked with the new settings.")

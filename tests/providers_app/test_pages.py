@@ -151,6 +151,19 @@ def test_editing_keeps_the_password_that_is_left_empty(admin: Client, tmp_path: 
     assert (provider.name, provider.health) == ("Renamed", Health.OK)
 
 
+def test_how_many_jobs_run_at_once_is_the_administrators_choice(admin: Client, tmp_path: Path) -> None:
+    admin.post("/providers/add/fake", _fake(tmp_path) | {"max_parallel": "2"})
+    provider = Provider.objects.get()
+    assert (provider.max_parallel, provider.place.limit) == (2, 2)
+    address = f"/providers/{provider.uuid}/edit"
+    answer = admin.post(address, _fake(tmp_path) | {"max_parallel": "0"})
+    assert "At least 1." in answer.content.decode()
+    # Left empty it stays.
+    admin.post(address, _fake(tmp_path))
+    provider.refresh_from_db()
+    assert provider.max_parallel == 2
+
+
 def test_disabling_and_enabling(admin: Client, fake_provider: Provider) -> None:
     admin.post(f"/providers/{fake_provider.uuid}/do/disable")
     assert not Provider.objects.get().is_enabled

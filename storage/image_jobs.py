@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 #: What lies unfinished at a provider and is nobody's here may be another portal's, still at work.
 _STRANGERS_KEPT = timedelta(days=2)
 _SWEEP_EVERY_S = 3600.0
+#: Ends after which nobody knows how far the provider got.
+_UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
+#: A provider's clock and ours.
+_CLOCKS_DIFFER = timedelta(seconds=5)
 
 
 def _images(driver: Driver) -> Images:
@@ -46,8 +50,17 @@ def _note_and_clear_up(job: Job) -> None:
     """The row says what failed; what a worker left half made at the provider is taken away."""
     image = Image.objects.select_related("provider").filter(uuid=job.subject.partition(":")[2]).first()
     if image is not None and image.is_wanted:
-        image_services.discard(image)
+        image_services.discard(image, since=job.started_at if job.code in _UNCERTAIN else None)
     note_problem(Image)(job)
+
+
+def _finished_since(images: Images, *, name: str, pool: str, since: datetime) -> ImageRecord | None:
+    """The image of this name that was finished after the work on it began: what was there before is somebody else's."""
+    for one in images.list():
+        is_it = one.name == name and (not pool or one.pool == pool)
+        if is_it and one.created_at is not None and one.created_at >= since - _CLOCKS_DIFFER:
+            return one
+    return None
 
 
 @handler("image.fetch", retries=2, limit_s=6 * 3600, on_failure=_note_and_clear_up)
@@ -73,10 +86,10 @@ def finish(job: Job, reporter: Reporter) -> dict[str, Any]:
             record = images.finish(upload.key, spec, DriverProgress(reporter))
         except NotFound:
             # An attempt before this one may have finished it, and died before it could say so.
-            found = [one for one in images.list() if one.name == spec.name] if job.attempt > 1 else []
-            if not found:
+            found = _finished_since(images, name=spec.name, pool=spec.pool, since=upload.created_at)
+            if found is None:
                 raise
-            record = found[0]
+            record = found
         result = _made(image, driver, record)
     upload.delete()
     return result
@@ -108,7 +121,21 @@ def discard(job: Job, reporter: Reporter) -> dict[str, Any]:
         left = [one for one in images.unfinished() if one.portal_uuid == job.params["portal_uuid"]]
         for one in left:
             images.discard(one.key)
-    return {"discarded": len(left)}
+        image = Image.objects.filter(uuid=job.params["portal_uuid"], external_id="").first()
+        if image is None or not job.params.get("since"):
+            return {"discarded": len(left)}
+        since = datetime.fromisoformat(job.params["since"])
+        record = _finished_since(images, name=image.name, pool=image.pool, since=since)
+        if record is None or _is_anothers(image, record):
+            return {"discarded": len(left)}
+        # The worker died when all was done but to say so.
+        return _made(image, driver, record)
+
+
+def _is_anothers(image: Image, record: ImageRecord) -> bool:
+    """Whether somebody brought in this very image by a wish of their own."""
+    rows = Image.objects.filter(provider=image.provider, external_id=record.external_id)
+    return rows.exclude(source="").exists()
 
 
 @handler("images.sweep", limit_s=600)

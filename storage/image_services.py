@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -185,15 +185,20 @@ def cancel_upload(image: Image, *, user: User | None = None) -> None:
     image.delete()
 
 
-def discard(image: Image) -> Job:
-    """A background job that takes away what lies unfinished at the provider for this wish."""
+def discard(image: Image, *, since: datetime | None = None) -> Job:
+    """A background job that takes away what lies unfinished at the provider for this wish. `since` is when the work
+    began whose worker died: an image that was finished after that becomes the wish's own."""
     return jobs.start(
         "image.discard",
         title=f"Clear up after “{image.name}”",
         subject=f"unfinished:{image.uuid}",
         subject_name=image.name,
         place=image.provider.place,
-        params={"provider": str(image.provider.uuid), "portal_uuid": str(image.uuid)},
+        params={
+            "provider": str(image.provider.uuid),
+            "portal_uuid": str(image.uuid),
+            "since": since.isoformat() if since else "",
+        },
         is_background=True,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from kvweb.accounts.models import Project, User
@@ -183,6 +184,27 @@ def test_what_a_lost_worker_left_is_cleared_up(
         run_jobs()
         assert driver.images.unfinished() == []
     assert "went away" in Image.objects.get(name="lost.img").problem
+
+
+@pytest.mark.parametrize("begun", ["before", "after"])
+def test_an_image_that_was_done_when_its_worker_died_is_taken_over_unless_it_was_there_before(
+    begun: str, admin: Client, place: Pool, run_jobs: RunJobs, django_capture_on_commit_callbacks: Any
+) -> None:
+    admin.post("/images/add/url", wish(place, "https://example.org/done.img"))
+    job = Job.objects.get(kind="image.fetch")
+    with driver_for(place.provider) as driver:
+        assert driver.images is not None
+        spec = ImageSpec.model_validate(job.params["spec"])
+        key = driver.images.begin(spec, 1024)
+        driver.images.write(key, 0, iter([bytes(1024)]))
+        record = driver.images.finish(key, spec)
+    started = timezone.now() + timedelta(hours=1 if begun == "after" else -1)
+    Job.objects.filter(pk=job.pk).update(state="running", heartbeat_at="2020-01-01T00:00Z", started_at=started)
+    jobs.reap()
+    run_jobs()
+    image = Image.objects.get(name="done.img", source__startswith="https")
+    assert (image.external_id == record.external_id) is (begun == "before")
+    assert bool(image.problem) is (begun == "after")
 
 
 # -- from the catalogue ------------------------------------------------------------------------------------------------

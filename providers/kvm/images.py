@@ -147,7 +147,8 @@ class KvmImages(Part, Images):
         """The marked volume that the content goes into. `room` is what it will take, `size` what it will be."""
         if room > int(pool.info()[3]):
             raise OutOfCapacity(f"The storage pool “{pool.name()}” has no room for this image.")
-        if spec.portal_uuid and unfinished.owner_of(self.raw, pool, spec.name) == spec.portal_uuid:
+        owner = unfinished.settled_owner(self.raw, pool, spec.name)
+        if owner == "" or (owner is not None and owner == spec.portal_uuid):
             unfinished.discard(pool, spec.name)
         if _holds(pool, spec.name):
             raise AlreadyExists(f"The pool holds “{spec.name}” already.", field="name")

@@ -7,6 +7,7 @@ not taken for one, and whoever finds the mark may take both away. The mark says 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -17,6 +18,10 @@ from providers.kvm.native import LibvirtError, libvirt
 
 _SUFFIX = ".kvweb-part"
 _MARK_BYTES = 4096
+#: Of a wish that nobody wrote down: not empty, since an empty mark is one whose maker died.
+_NOBODYS = "-"
+#: Far longer than writing a mark takes, which is the next thing after making it.
+_WRITTEN_WITHIN_S = 2.0
 
 
 def key_of(pool: str, name: str) -> str:
@@ -42,7 +47,7 @@ def is_marked(name: str, pool: str, names: Collection[tuple[str, str]]) -> bool:
 
 def mark(raw: Any, pool: Any, name: str, portal_uuid: str) -> None:
     """Raises AlreadyExists when it is marked already: making a volume is atomic, so of two only one begins."""
-    content = portal_uuid.encode().ljust(_MARK_BYTES, b"\0")
+    content = (portal_uuid or _NOBODYS).encode().ljust(_MARK_BYTES, b"\0")
     try:
         storage.upload(raw, pool, name=mark_name(name), content=content)
     except LibvirtError as exc:
@@ -74,6 +79,14 @@ def owner_of(raw: Any, pool: Any, name: str) -> str | None:
     return None if marking is None else _owner(raw, marking)
 
 
+def settled_owner(raw: Any, pool: Any, name: str) -> str | None:
+    """The same, once whoever makes the mark has had time to write into it: still empty, its maker is dead."""
+    deadline = time.monotonic() + _WRITTEN_WITHIN_S
+    while (owner := owner_of(raw, pool, name)) == "" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return owner
+
+
 def marks(raw: Any, pool: Any) -> Iterator[UnfinishedImage]:
     storage.refreshed(pool)
     for volume in storage.volumes_of(pool):
@@ -81,9 +94,8 @@ def marks(raw: Any, pool: Any) -> Iterator[UnfinishedImage]:
         if name.endswith(_SUFFIX):
             own = name.removesuffix(_SUFFIX)
             seen = storage.seen(volume)
-            yield UnfinishedImage(
-                key=key_of(pool.name(), own), name=own, portal_uuid=_owner(raw, volume), begun_at=seen.modified_at
-            )
+            owner = _owner(raw, volume).removeprefix(_NOBODYS)
+            yield UnfinishedImage(key=key_of(pool.name(), own), name=own, portal_uuid=owner, begun_at=seen.modified_at)
 
 
 def _owner(raw: Any, marking: Any) -> str:

@@ -67,10 +67,6 @@ class Provider(models.Model):
         """Where jobs with this provider are done: the queue of its kind, and not too many at once."""
         return Place(self.subject, f"provider.{self.kind}", self.max_parallel)
 
-    @property
-    def queue(self) -> str:
-        return f"provider.{self.kind}"
-
     @cached_property
     def can(self) -> Capabilities:
         """What the provider was probed to be able to do; reads the row, makes no call."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from kvweb.accounts.services import unassigned_project
@@ -167,14 +167,10 @@ def _known_rows(provider: Provider, external_ids: Iterable[str] | None) -> dict[
             cursor.execute(_all_rows_statement(), [provider.pk])
             columns = cursor.fetchall()
     else:
-        columns = list(_narrow(VirtualMachine.objects.filter(provider=provider, external_id__in=external_ids)))
+        rows = VirtualMachine.objects.filter(provider=provider, external_id__in=external_ids).order_by()
+        told = rows.exclude(presence=Presence.DELETED).values_list("external_id", "pk", "fingerprint", "presence")
+        columns = list(told)
     return {external_id: _Known(pk, fingerprint, presence) for external_id, pk, fingerprint, presence in columns}
-
-
-def _narrow(rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine, tuple[str, int, str, str]]:
-    return (
-        rows.exclude(presence=Presence.DELETED).order_by().values_list("external_id", "pk", "fingerprint", "presence")
-    )
 
 
 @cache

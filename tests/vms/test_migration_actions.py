@@ -99,7 +99,11 @@ def test_a_sync_of_the_target_that_came_first_makes_room(
     assert vm.presence == Presence.MISSING
     stray = VirtualMachine.objects.get(provider=hall_b)
     Job.objects.create(
-        kind="vm.locate", title="Look", subject=vm.subject, queue=hall_b.place.queue, params={"target": str(hall_b.uuid)}
+        kind="vm.locate",
+        title="Look",
+        subject=vm.subject,
+        queue=hall_b.place.queue,
+        params={"target": str(hall_b.uuid)},
     )
     run_jobs()
     vm.refresh_from_db()

@@ -33,10 +33,32 @@ def pytest_configure(config: pytest.Config) -> None:
     tempfile.tempdir = tempfile.mkdtemp(prefix="kvweb-tests-")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(terminal, pytest.TerminalReporter):
+        session.config.pluginmanager.register(TellAtOnce(terminal), "tell-at-once")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     del config
     if tempfile.tempdir is not None:
         shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+
+
+class TellAtOnce:
+    """Names a failure when it happens: a run that is cut off has told what it knew."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed:
+            return
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = crash.message.splitlines()[0] if crash and crash.message else str(report.longrepr)[-200:]
+        self.terminal.line("")
+        self.terminal.write_line(f"{report.when} of {report.nodeid} failed after {report.duration:.0f} s: {why[:200]}")
 
 
 class MakeVm(Protocol):

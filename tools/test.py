@@ -7,6 +7,7 @@ answers is used, otherwise one is started for the tests and ended, by its proces
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,9 @@ from tools.place import ROOT
 from tools.terminal import say
 
 GUEST_IMAGE = ROOT / "var" / "guest" / "kvweb-guest.qcow2"
+
+LIMIT_S = 3600.0
+"""Longest that all tests together may take; far above what they need."""
 
 
 def libvirt_state() -> int:
@@ -72,6 +76,22 @@ def build_guest() -> None:
         say("guest", "image could not be built; tests that start it are left out")
 
 
+def pytest(arguments: list[str]) -> int:
+    """Runs pytest; one that goes on too long is interrupted, since then it still tells what failed until there."""
+    limit_s = float(os.environ.get("KVWEB_TEST_LIMIT_S", LIMIT_S))
+    child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments])
+    for patience_s, end in ((limit_s, signal.SIGINT), (60.0, signal.SIGTERM), (10.0, signal.SIGKILL)):
+        try:
+            return child.wait(timeout=patience_s)
+        except subprocess.TimeoutExpired:
+            print(f"The tests did not end within {patience_s:.0f} s.", flush=True)
+            child.send_signal(end)
+        except KeyboardInterrupt:
+            # The terminal has told pytest as well.
+            continue
+    return child.wait()
+
+
 def main() -> int:
     os.chdir(ROOT)
     os.environ["KVWEB_ENV"] = "test"
@@ -83,7 +103,7 @@ def main() -> int:
         # Whole files stay together: a module's fixture may be a daemon that is dear to start.
         spread = [] if workers == "0" else ["-n", workers, "--dist", "loadfile"]
         sys.stdout.flush()
-        return subprocess.run([sys.executable, "-m", "pytest", *spread, *sys.argv[1:]], check=False).returncode
+        return pytest([*spread, "--durations=12", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

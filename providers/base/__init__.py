@@ -48,7 +48,7 @@ from providers.base.errors import (
 )
 from providers.base.facets.buckets import Buckets
 from providers.base.facets.clones import Clones
-from providers.base.facets.consoles import Consoles
+from providers.base.facets.consoles import Consoles, Stroke, checked_strokes
 from providers.base.facets.disks import Disks
 from providers.base.facets.dns import Dns
 from providers.base.facets.events import Events
@@ -92,6 +92,7 @@ from providers.base.records import (
     NetworkRecord,
     NicRecord,
     OptionsRecord,
+    Picture,
     PoolRecord,
     PowerState,
     ProviderEvent,
@@ -100,6 +101,7 @@ from providers.base.records import (
     StreamConsole,
     SubnetRecord,
     TcpConsole,
+    TlsConsole,
     UnfinishedImage,
     UnixConsole,
     VmRecord,
@@ -207,6 +209,7 @@ __all__ = [
     "NotSupported",
     "OptionsRecord",
     "OutOfCapacity",
+    "Picture",
     "Plugin",
     "PoolFeatures",
     "PoolRecord",
@@ -231,12 +234,14 @@ __all__ = [
     "Spec",
     "StaticLease",
     "StreamConsole",
+    "Stroke",
     "SubnetFeatures",
     "SubnetRecord",
     "SubnetSpec",
     "Subnets",
     "TcpConsole",
     "TimedOut",
+    "TlsConsole",
     "Transient",
     "UnfinishedImage",
     "UnixConsole",
@@ -250,5 +255,6 @@ __all__ = [
     "Volumes",
     "WebSocketConsole",
     "check_pool_source",
+    "checked_strokes",
     "translated",
 ]

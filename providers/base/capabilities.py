@@ -127,6 +127,9 @@ class MigrationFeatures(Features):
 
 class ConsoleFeatures(Features):
     kinds: frozenset[ConsoleKind] = frozenset()
+    send_keys: bool = False
+    """Keys of the VM's keyboard can be pressed without opening its screen."""
+    screenshot: bool = False
 
 
 class PoolFeatures(Features):

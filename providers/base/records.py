@@ -7,6 +7,7 @@ values that a driver has converted already. `external_id` is the identity, a nam
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -411,10 +412,33 @@ class StreamConsole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConsole:
+    """A TCP port with TLS around it. `tls` brings what the driver knows: an own CA, a client's certificate."""
+
+    host: str
+    port: int
+    server_name: str = ""
+    """Whom the certificate must name, where that is not `host`."""
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    """None: certificates are checked against the system's authorities."""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketConsole:
+    """The vendor carries the console's bytes (RFB or a serial line) in a websocket; the portal is its client.
+
+    `url` is ws or wss and may hold the vendor's ticket; `headers` are sent as they are (Authorization, Cookie, Origin).
+    Of `subprotocols` the server may choose one or none. Whatever asking the vendor again gives (mostly a new ticket),
+    `endpoint` names the console of this run of the VM; empty: nobody can tell, and nobody asks while it is open.
+    """
+
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    subprotocols: tuple[str, ...] = ()
+    subprotocols: tuple[str, ...] = field(default=(), repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    """None: certificates are checked against the system's authorities."""
+    endpoint: str = ""
     password: str = field(default="", repr=False)
 
 
@@ -425,7 +449,15 @@ class LinkConsole:
     url: str = field(repr=False)
 
 
-ConsoleTarget = TcpConsole | UnixConsole | StreamConsole | WebSocketConsole | LinkConsole
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What a screen shows. `media_type` is the image's own, such as "image/png" or "image/x-portable-pixmap"."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+
+ConsoleTarget = TcpConsole | UnixConsole | StreamConsole | TlsConsole | WebSocketConsole | LinkConsole
 
 
 class EventTopic(StrEnum):

@@ -1,18 +1,23 @@
-"""Consoles of simulated VMs: a screen that speaks RFB and a serial line, both served by this process."""
+"""Consoles of simulated VMs: a screen that speaks RFB, a serial line, a keyboard, and pictures of the screen."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import closing
 
-from providers.base import Conflict, ConsoleKind, Consoles, ConsoleTarget, StreamConsole
+from providers.base import Conflict, ConsoleKind, Consoles, ConsoleTarget, Picture, StreamConsole, Stroke
+from providers.base import checked_strokes as checked
 from providers.fake.cloud import Part
 from providers.fake.console.guest import Line
+from providers.fake.console.keyboard import typed_by
+from providers.fake.console.picture import drawn
 from providers.fake.console.rfb import Screen
+from providers.fake.console.terminal import Terminal
 from providers.fake.console.wire import serve_serial, served
 from providers.fake.records import AWAKE
-from providers.fake.state import Vm
-from providers.fake.store import Store
+from providers.fake.state import MOST_TYPED, Vm
+from providers.fake.store import Store, Transaction
 from providers.fake.vms import vm_of
 
 
@@ -20,20 +25,41 @@ class FakeConsoles(Part, Consoles):
     def open(self, external_id: str, kind: ConsoleKind) -> ConsoleTarget:
         """The endpoint changes with every boot from off; a console never outlives the run it was opened in."""
         with self.cloud.reading("consoles.open", vm=external_id) as tx:
-            vm = vm_of(tx, external_id)
-            if vm.power not in AWAKE:
-                raise Conflict("The VM does not run.")
+            vm = _awake(tx, external_id)
         return StreamConsole(
             connect=lambda: self._connect(vm, kind),
             endpoint=f"fake:{vm.id}:{vm.runs}:{kind.value}",
             password=vm.vnc_password if kind is ConsoleKind.VNC else "",
         )
 
+    def send_keys(self, external_id: str, strokes: Sequence[Stroke], *, hold_ms: int = 20) -> None:
+        """Every screen of the VM that is open hears them. Time passes as if the keys were held."""
+        wanted = checked(strokes, hold_ms)
+        with self.cloud.writing("consoles.send_keys", vm=external_id) as tx:
+            vm = _awake(tx, external_id)
+            typed = [text for text in map(typed_by, wanted) if text]
+            if vm.typed_in_boot != vm.boots:
+                vm.typed, vm.typed_in_boot = [], vm.boots
+            vm.typed = [*vm.typed, *typed][-MOST_TYPED:]
+            vm.typed_count += len(typed)
+            tx.put(vm)
+        self.cloud.wait(sum(len(stroke) for stroke in wanted) * hold_ms / 1000)
+
+    def screenshot(self, external_id: str) -> Picture:
+        """What somebody would see who had looked since the last boot."""
+        with self.cloud.reading("consoles.screenshot", vm=external_id) as tx:
+            vm = _awake(tx, external_id)
+        line = self._line(self.cloud.store, vm, hears_keyboard=True)
+        terminal = Terminal()
+        # The first look shows the boot and the prompt, the second what was typed.
+        for _ in range(2):
+            terminal.write(line.tick() or "")
+        return Picture(media_type="image/x-portable-pixmap", data=drawn(terminal))
+
     def _connect(self, vm: Vm, kind: ConsoleKind) -> socket.socket:
         """Checks again: between asking and connecting the VM may have stopped."""
         with self.cloud.reading("consoles.connect", vm=vm.id) as tx:
-            if vm_of(tx, vm.id).power not in AWAKE:
-                raise Conflict("The VM does not run.")
+            _awake(tx, vm.id)
         config = self.cloud.config
 
         def serve(sock: socket.socket) -> None:
@@ -47,8 +73,19 @@ class FakeConsoles(Part, Consoles):
         return served(serve, f"fake-{kind.value}-{vm.id}")
 
     def _serve(self, store: Store, vm: Vm, kind: ConsoleKind, sock: socket.socket) -> None:
-        line = Line(store, vm.id, vm.runs, start_s=self.cloud.config.start_s, stop_s=self.cloud.config.stop_s)
+        line = self._line(store, vm, hears_keyboard=kind is ConsoleKind.VNC)
         if kind is ConsoleKind.SERIAL:
             serve_serial(line, sock)
         else:
             Screen(line, sock, name=vm.name, password=vm.vnc_password).serve()
+
+    def _line(self, store: Store, vm: Vm, *, hears_keyboard: bool) -> Line:
+        config = self.cloud.config
+        return Line(store, vm.id, vm.runs, start_s=config.start_s, stop_s=config.stop_s, hears_keyboard=hears_keyboard)
+
+
+def _awake(tx: Transaction, external_id: str) -> Vm:
+    vm = vm_of(tx, external_id)
+    if vm.power not in AWAKE:
+        raise Conflict("The VM does not run.")
+    return vm

@@ -84,7 +84,7 @@ CAPABILITIES = Capabilities(
     snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
     clones=CloneFeatures(linked=True, full=True, export=True),
     migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
-    consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
+    consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL}), send_keys=True, screenshot=True),
     pools=PoolFeatures(
         create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "zfs", "iscsi", "rbd"})
     ),

@@ -8,6 +8,9 @@ from pydantic import BaseModel, Field
 
 from providers.base import CloudInit, DiskDevice, DnsHost, FirewallRule, NetworkMode, PowerState, StaticLease
 
+#: A VM's keyboard forgets what is older.
+MOST_TYPED = 2048
+
 
 class Thing(BaseModel):
     """Base of all documents; `noun` is its table key and the word used in sentences."""
@@ -85,6 +88,11 @@ class Vm(Thing):
     """How often its guest booted."""
     runs: int = 0
     """How often it was switched on; a console lives as long as one run."""
+    typed: list[str] = Field(default_factory=list, repr=False)
+    """What its keyboard typed in this boot, one stroke each, at most `MOST_TYPED` of them."""
+    typed_in_boot: int = 0
+    typed_count: int = 0
+    """How many strokes there ever were."""
     vcpus: int = 1
     memory_mib: int = 1024
     flavor: str = ""

@@ -1,11 +1,24 @@
-"""Consoles: the screen over VNC and the serial line, without a port wherever that can be had."""
+"""Consoles: the screen over VNC and the serial line, without a port wherever that can be had; keys and pictures."""
 
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Sequence
 from typing import Any
 
-from providers.base import Conflict, ConsoleKind, Consoles, ConsoleTarget, StreamConsole, TcpConsole
+from providers.base import (
+    Conflict,
+    ConsoleKind,
+    Consoles,
+    ConsoleTarget,
+    Picture,
+    ProviderError,
+    StreamConsole,
+    Stroke,
+    TcpConsole,
+    checked_strokes,
+)
 from providers.kvm import serial, tunnel
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.native import LibvirtError, libvirt
@@ -13,6 +26,8 @@ from providers.kvm.part import Part
 from providers.kvm.xml.domain_reader import SeenGraphics, read_machine
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+#: A picture that is larger than any screen is none.
+_MOST_BYTES = 128 * 1024 * 1024
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, never listened on
 
 
@@ -46,6 +61,46 @@ class KvmConsoles(Part, Consoles):
             raise Conflict("The VM has no VNC console.")
         index, graphics = screens[0]
         return self._vnc(external_id, number, index, graphics)
+
+    def send_keys(self, external_id: str, strokes: Sequence[Stroke], *, hold_ms: int = 20) -> None:
+        """One virDomainSendKey a stroke. QEMU puts them in a queue of its own and waits after each key that goes
+        down or up, so this waits as long: what comes too fast is thrown away there without a word.
+        """
+        wanted = checked_strokes(strokes, hold_ms)
+        with vendor_calls():
+            domain = self._running(external_id)
+            for stroke in wanted:
+                domain.sendKey(libvirt.VIR_KEYCODE_SET_LINUX, hold_ms, stroke, len(stroke), 0)
+                time.sleep(2 * len(stroke) * hold_ms / 1000)
+
+    def screenshot(self, external_id: str) -> Picture:
+        """The first screen, as QEMU writes it: PPM, or PNG where it can."""
+        with vendor_calls():
+            domain = self._running(external_id)
+            if not read_machine(domain.XMLDesc(0)).graphics:
+                raise Conflict("The VM has no screen.")
+            stream = self.raw.newStream(0)
+            media_type = domain.screenshot(stream, 0, 0)
+            parts: list[bytes] = []
+            size = 0
+
+            def take(_: Any, data: bytes, __: Any) -> int:
+                nonlocal size
+                size += len(data)
+                parts.append(data)
+                return -1 if size > _MOST_BYTES else 0
+
+            stream.recvAll(take, None)
+            stream.finish()
+        if not size:
+            raise ProviderError("The hypervisor gave an empty picture of the screen.")
+        return Picture(media_type=str(media_type), data=b"".join(parts))
+
+    def _running(self, external_id: str) -> Any:
+        domain = self.domain(external_id)
+        if domain.ID() == -1:
+            raise Conflict("Start the VM first.")
+        return domain
 
     def _vnc(self, external_id: str, number: int, index: int, graphics: SeenGraphics) -> ConsoleTarget:
         endpoint = f"{external_id}#{number}/vnc{index}"

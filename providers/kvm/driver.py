@@ -101,7 +101,7 @@ class KvmDriver(Driver):
             found["nics"] = declared.nics.model_copy(update=cards)
         if not self.config.is_local and self.config.transport != "ssh":
             # The screen listens on the host's loopback, where neither TLS nor TCP to libvirt leads.
-            found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}))
+            found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}), send_keys=True, screenshot=True)
         return declared.model_copy(update=found).within(declared)
 
     def ping(self) -> None:

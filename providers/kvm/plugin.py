@@ -78,7 +78,9 @@ PLUGIN = Plugin(
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
         clones=CloneFeatures(linked=True, full=True, export=True),
         migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
-        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
+        consoles=ConsoleFeatures(
+            kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL}), send_keys=True, screenshot=True
+        ),
         pools=PoolFeatures(
             create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "iscsi", "rbd"})
         ),

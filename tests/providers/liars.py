@@ -443,6 +443,15 @@ def opens_consoles_of_stopped_vms(driver: FakeDriver) -> None:
     bend(driver.consoles, open=opening)
 
 
+def types_into_thin_air(driver: FakeDriver) -> None:
+    bend(driver.consoles, send_keys=lambda vm, strokes, *, hold_ms=20: None)
+
+
+def shows_an_empty_picture(driver: FakeDriver) -> None:
+    honest = present(driver.consoles).screenshot
+    bend(driver.consoles, screenshot=lambda vm: replace(honest(vm), data=b""))
+
+
 def says_nothing_of_what_waits(driver: FakeDriver) -> None:
     set_vcpus = present(driver.reshape).set_vcpus
     bend(present(driver.reshape), set_vcpus=lambda vm, vcpus: replace(set_vcpus(vm, vcpus), pending=()))
@@ -669,6 +678,8 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (discards_only_once, "images::a_discarded_image_is_gone_and_its_name_is_free"),
     (lets_anybody_begin_again, "images::only_the_same_wish_begins_again_what_was_left_behind"),
     (opens_consoles_of_stopped_vms, "consoles::a_stopped_vm_has_no_console"),
+    (types_into_thin_air, "consoles::keys_are_pressed_on_a_running_vm_only"),
+    (shows_an_empty_picture, "consoles::the_screen_of_a_running_vm_can_be_pictured"),
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
     (counts_backwards, "metrics::counters_of_a_vm_only_grow"),
     (measures_one_by_one, "metrics::measuring_costs_the_same_for_one_vm_and_for_many"),

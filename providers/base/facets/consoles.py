@@ -1,10 +1,20 @@
-"""Consoles: how to reach the screen or the serial line of a running VM."""
+"""Consoles: how to reach the screen or the serial line of a running VM, its keyboard, and a picture of its screen."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
-from providers.base.records import ConsoleKind, ConsoleTarget
+from providers.base.errors import InvalidRequest, NotSupported
+from providers.base.records import ConsoleKind, ConsoleTarget, Picture
+
+#: Keys that are held together, in the order in which they go down; numbers of Linux (KEY_… of input-event-codes.h).
+Stroke = Sequence[int]
+
+MOST_STROKES = 64
+MOST_KEYS = 5
+HIGHEST_KEY = 255
+LONGEST_HOLD_MS = 1000
 
 
 class Consoles(ABC):
@@ -14,3 +24,35 @@ class Consoles(ABC):
 
         Raises Conflict when the VM does not run or has no console of this kind, NotFound when it is gone.
         """
+
+    def send_keys(self, external_id: str, strokes: Sequence[Stroke], *, hold_ms: int = 20) -> None:
+        """Press keys of the VM's keyboard, stroke after stroke; returns when the last one is up again.
+
+        The guest's layout decides what is typed by them. What is pressed is neither logged nor kept.
+        Raises Conflict when the VM does not run, InvalidRequest for what `checked_strokes` refuses, NotSupported where
+        `ConsoleFeatures.send_keys` was not probed.
+        """
+        raise NotSupported
+
+    def screenshot(self, external_id: str) -> Picture:
+        """What the VM's screen shows now, in whatever image format the provider gives.
+
+        Raises Conflict when it does not run or has no screen, NotSupported where `ConsoleFeatures.screenshot` was not
+        probed.
+        """
+        raise NotSupported
+
+
+def checked_strokes(strokes: Sequence[Stroke], hold_ms: int) -> list[list[int]]:
+    """The strokes as lists; raises InvalidRequest for too many, for no keys and for numbers that are none."""
+    if not 1 <= hold_ms <= LONGEST_HOLD_MS:
+        raise InvalidRequest(f"A key is held for 1 to {LONGEST_HOLD_MS} milliseconds.", field="hold_ms")
+    if len(strokes) > MOST_STROKES:
+        raise InvalidRequest(f"At most {MOST_STROKES} strokes go at once.", field="strokes")
+    found = [list(stroke) for stroke in strokes]
+    for stroke in found:
+        if not 1 <= len(stroke) <= MOST_KEYS:
+            raise InvalidRequest(f"A stroke is one to {MOST_KEYS} keys.", field="strokes")
+        if any(type(key) is not int or not 1 <= key <= HIGHEST_KEY for key in stroke):
+            raise InvalidRequest("A keyboard has no such key.", field="strokes")
+    return found

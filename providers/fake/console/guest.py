@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from providers.base import NotFound, PowerState
+from providers.fake.console.keys import Keyboard
 from providers.fake.console.shell import Shell
 from providers.fake.state import Image, Vm
 from providers.fake.store import Store
@@ -29,12 +30,24 @@ AWAKE = (PowerState.RUNNING, PowerState.STARTING, PowerState.STOPPING, PowerStat
 class Line:
     """One connection to a guest; text in, text out. Knows by looking at the cloud when its VM stops or boots again."""
 
-    def __init__(self, store: Store, vm_id: str, run: int, *, start_s: float, stop_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vm_id: str,
+        run: int,
+        *,
+        start_s: float,
+        stop_s: float,
+        hears_keyboard: bool = False,
+    ) -> None:
+        """`hears_keyboard`: what was typed on the VM's own keyboard since its boot comes in here too."""
         self.store = store
         self.vm_id = vm_id
         self.run = run
         self.start_s = start_s
         self.stop_s = stop_s
+        self.hears_keyboard = hears_keyboard
+        self._heard = 0
         self._boot = -1
         self._shown = 0
         self._shell: Shell | None = None
@@ -52,6 +65,7 @@ class Line:
         if vm.boots != self._boot:
             text = "" if self._boot < 0 else "\f"
             self._boot, self._shown, self._shell = vm.boots, 0, None
+            self._heard = vm.typed_count - (len(vm.typed) if vm.typed_in_boot == vm.boots else 0)
         lines = BOOT if vm.has_guest else NO_GUEST
         due = self._due(len(lines), vm, now)
         for line in lines[self._shown : due]:
@@ -60,6 +74,8 @@ class Line:
         if self._shell is None and vm.has_guest and now >= vm.booted_at and due == len(lines):
             self._shell = Shell(self.store, vm, image, self.stop_s)
             text += self._shell.greeting()
+        if self.hears_keyboard:
+            self._listen(vm)
         if self._shell is not None and self._typed:
             typed, self._typed = self._typed, ""
             text += self._shell.feed(typed)
@@ -75,6 +91,16 @@ class Line:
         """Control, Alt and Delete together."""
         if self._shell is not None:
             self._shell.reboot()
+
+    def _listen(self, vm: Vm) -> None:
+        """Take what the keyboard typed since the last look; before the guest is up it is lost, as on a real one."""
+        fresh = vm.typed[-(vm.typed_count - self._heard) :] if vm.typed_count > self._heard else []
+        self._heard = vm.typed_count
+        for text in fresh:
+            if text == Keyboard.INTERRUPT:
+                self.interrupt()
+            else:
+                self.type(text)
 
     def _due(self, count: int, vm: Vm, now: float) -> int:
         if now >= vm.booted_at or not self.start_s:

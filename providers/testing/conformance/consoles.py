@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -10,10 +11,13 @@ from providers.base import (
     Conflict,
     ConsoleKind,
     ConsoleTarget,
+    InvalidRequest,
     LinkConsole,
     NotFound,
+    Picture,
     StreamConsole,
     TcpConsole,
+    TlsConsole,
     UnixConsole,
     WebSocketConsole,
 )
@@ -31,6 +35,10 @@ def connected(target: ConsoleTarget) -> socket.socket | None:
             return target.connect()
         case TcpConsole():
             return socket.create_connection((target.host, target.port), timeout=PATIENCE_S)
+        case TlsConsole():
+            plain = socket.create_connection((target.host, target.port), timeout=PATIENCE_S)
+            context = target.tls or ssl.create_default_context()
+            return context.wrap_socket(plain, server_hostname=target.server_name or target.host)
         case UnixConsole():
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(PATIENCE_S)
@@ -95,3 +103,56 @@ def the_console_of_a_stranger_is_not_found(lab: Lab) -> None:
     for kind in present(lab.can.consoles).kinds:
         with refused(NotFound):
             consoles.open(vm.external_id, kind)
+
+
+@promise(when=lambda can: can.consoles and can.consoles.send_keys)
+def keys_are_pressed_on_a_running_vm_only(lab: Lab) -> None:
+    consoles = present(lab.driver.consoles)
+    with refused(Conflict):
+        consoles.send_keys(lab.vm("off").external_id, [[28]], hold_ms=1)
+    vm = lab.vm("on", start=True)
+    consoles.send_keys(vm.external_id, [[42, 30], [48], [28]], hold_ms=1)
+
+
+@promise(when=lambda can: can.consoles and can.consoles.send_keys)
+def strokes_that_no_keyboard_can_make_are_refused(lab: Lab) -> None:
+    vm, consoles = lab.vm(start=True), present(lab.driver.consoles)
+    wrong: tuple[list[list[int]], ...] = ([[]], [[0]], [[-1]], [[100_000]], [[30] * 6], [[30]] * 65)
+    for strokes in wrong:
+        with refused(InvalidRequest):
+            consoles.send_keys(vm.external_id, strokes)
+
+
+#: How image files begin, by what `Picture.media_type` calls them.
+BEGINNINGS = {
+    "image/png": b"\x89PNG\r\n",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/x-portable-pixmap": b"P6",
+    "image/bmp": b"BM",
+    "image/webp": b"RIFF",
+}
+
+
+def looks_like_a_picture(picture: Picture) -> bool:
+    beginning = BEGINNINGS.get(picture.media_type)
+    return beginning is not None and picture.data.startswith(beginning) and len(picture.data) > 64
+
+
+@promise(when=lambda can: can.consoles and can.consoles.screenshot)
+def the_screen_of_a_running_vm_can_be_pictured(lab: Lab) -> None:
+    consoles = present(lab.driver.consoles)
+    with refused(Conflict):
+        consoles.screenshot(lab.vm("off").external_id)
+    assert looks_like_a_picture(consoles.screenshot(lab.vm("on", start=True).external_id))
+
+
+@promise(when=lambda can: can.consoles and (can.consoles.send_keys or can.consoles.screenshot))
+def keyboard_and_picture_of_a_stranger_are_not_found(lab: Lab) -> None:
+    vm, consoles, can = lab.vm(), present(lab.driver.consoles), present(lab.can.consoles)
+    lab.driver.machines.delete(vm.external_id)
+    if can.send_keys:
+        with refused(NotFound):
+            consoles.send_keys(vm.external_id, [[28]], hold_ms=1)
+    if can.screenshot:
+        with refused(NotFound):
+            consoles.screenshot(vm.external_id)

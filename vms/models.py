@@ -93,6 +93,8 @@ class VirtualMachine(models.Model):
     told_at = models.DateTimeField(null=True, blank=True)
     #: All addresses, space separated: shown in the list and searched.
     addresses = models.CharField(max_length=500, blank=True)
+    #: Whether the console service listens to its serial line also while nobody watches.
+    keeps_serial_log = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["name", "id"]
@@ -154,12 +156,45 @@ class VirtualMachine(models.Model):
         return self.consoles is None or kind.value in self.consoles
 
 
+class GuestLink(models.Model):
+    """An address by which a colleague without an account opens one console of one machine until it expires."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="guest_links")
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in ConsoleKind])
+    #: Whom it is for, in the words of who made it; shown to everybody at the console.
+    guest_name = models.CharField(max_length=60)
+    secret_hash = models.CharField(max_length=64, unique=True)
+    #: Whether the guest may have the keyboard, or only watches.
+    may_type = models.BooleanField(default=False)
+    #: The link is as good as this person's right, and ends with it.
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["vm", "-id"], name="guest_link_by_vm")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} console of {self.vm} for the guest {self.guest_name}"
+
+    @property
+    def project_id(self) -> int:
+        """Rights to a link are rights to its machine."""
+        return self.vm.project_id
+
+
 class ConsoleGrant(models.Model):
     """The right to open one console once, bound to user, session, machine and kind; only the token's hash is stored."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="grants")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    #: A person, or the link by which a guest came: exactly one of the two.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
+    guest_link = models.ForeignKey(GuestLink, on_delete=models.CASCADE, null=True, related_name="grants")
     session_key = models.CharField(max_length=64)
     kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in ConsoleKind])
     token_hash = models.CharField(max_length=64, unique=True)
@@ -170,6 +205,8 @@ class ConsoleGrant(models.Model):
     redeemed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    #: The sentence that the person reads when it was taken back; empty: the usual one.
+    revoked_why = models.CharField(max_length=120, blank=True)
     address = models.GenericIPAddressField(null=True, blank=True)
     bytes_to_browser = models.BigIntegerField(default=0)
     bytes_to_machine = models.BigIntegerField(default=0)
@@ -180,4 +217,54 @@ class ConsoleGrant(models.Model):
         indexes = [models.Index(fields=["vm", "-id"], name="grant_by_vm")]
 
     def __str__(self) -> str:
-        return f"{self.kind} console of {self.vm} for {self.user}"
+        return f"{self.kind} console of {self.vm} for {self.user or self.guest_link}"
+
+
+class ConsoleSession(models.Model):
+    """One console that was opened: who is on which machine, since when and from where, and how it ended."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="console_sessions")
+    grant = models.OneToOneField(ConsoleGrant, on_delete=models.SET_NULL, null=True, related_name="console_session")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="console_sessions"
+    )
+    guest_link = models.ForeignKey(GuestLink, on_delete=models.SET_NULL, null=True, related_name="console_sessions")
+    #: Kept beside the links, so that the row still says who when account or link are gone.
+    who = models.CharField(max_length=150)
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in ConsoleKind])
+    #: May never type; `drives` tells whether what is typed is let through at the moment.
+    view_only = models.BooleanField(default=False)
+    drives = models.BooleanField(default=False)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    opened_at = models.DateTimeField(auto_now_add=True)
+    #: When a key, the mouse or a character last came from there.
+    active_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=120, blank=True)
+    bytes_to_browser = models.BigIntegerField(default=0)
+    bytes_to_machine = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["vm", "-id"], name="console_session_by_vm"),
+            models.Index(fields=["user", "-id"], name="console_session_by_user"),
+            models.Index(fields=["-id"], condition=models.Q(ended_at=None), name="console_session_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.who} at the {self.kind} console of {self.vm}"
+
+    @property
+    def subject(self) -> str:
+        return f"console:{self.uuid}"
+
+    @property
+    def project_id(self) -> int:
+        """Rights to a session are rights to its machine."""
+        return self.vm.project_id
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended_at is None

@@ -135,6 +135,7 @@ class Portal:
             },
             capture_output=True,
             text=True,
+            timeout=90,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

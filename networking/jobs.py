@@ -6,10 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.db import transaction
+
 from kvweb.jobs.handlers import handler
-from kvweb.jobs.models import Job
+from kvweb.jobs.models import Job, JobState
+from kvweb.jobs.outcomes import UNCERTAIN
 from kvweb.jobs.progress import Reporter
-from networking import inventory
+from networking import inventory, services
 from networking.models import Network
 from providers.base import AlreadyExists, Driver, NetworkRecord, NetworkSpec, NotFound, StaticLease
 from providers.base.facets.networks import Networks
@@ -17,6 +20,14 @@ from providers.pool import open_driver
 from providers.resource_jobs import clear_problem, facet, note_problem, resource_of, take_away, take_identity
 
 logger = logging.getLogger(__name__)
+
+
+def _note_and_settle(job: Job) -> None:
+    """The row says what failed; when nobody knows how far it got, it is found out."""
+    note_problem(Network)(job)
+    network = Network.objects.select_related("provider").filter(uuid=job.subject.partition(":")[2]).first()
+    if network is not None and (job.code in UNCERTAIN or job.state == JobState.CANCELLED):
+        transaction.on_commit(lambda: services.settle_later(network))
 
 
 def _networks(driver: Driver) -> Networks:
@@ -41,10 +52,10 @@ def _operate(job: Job, work: Callable[[Networks, Network], NetworkRecord]) -> di
     return {"is_active": record.is_active, "pending": list(record.pending)}
 
 
-@handler("network.create", limit_s=300, on_failure=note_problem(Network))
+@handler("network.create", limit_s=300, on_failure=_note_and_settle)
 def create(job: Job, reporter: Reporter) -> dict[str, Any]:
     network = resource_of(Network, job)
-    spec = NetworkSpec.model_validate(job.params["spec"])
+    spec = NetworkSpec.model_validate({**job.params["spec"], "portal_uuid": str(network.uuid)})
     reporter.report(10, "Making the network")
     with open_driver(network.provider) as driver:
         networks = _networks(driver)
@@ -61,7 +72,7 @@ def create(job: Job, reporter: Reporter) -> dict[str, Any]:
     return {"external_id": record.external_id}
 
 
-@handler("network.change", retries=1, on_failure=note_problem(Network))
+@handler("network.change", retries=1, on_failure=_note_and_settle)
 def change(job: Job, reporter: Reporter) -> dict[str, Any]:
     """Begin with what the network is now, so that nothing that was not named changes."""
     del reporter
@@ -74,14 +85,14 @@ def change(job: Job, reporter: Reporter) -> dict[str, Any]:
     return _operate(job, work)
 
 
-@handler("network.switch", retries=1, on_failure=note_problem(Network))
+@handler("network.switch", retries=1, on_failure=_note_and_settle)
 def switch(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
     active = bool(job.params["active"])
     return _operate(job, lambda networks, network: networks.set_active(network.external_id, active))
 
 
-@handler("network.restart", on_failure=note_problem(Network))
+@handler("network.restart", on_failure=_note_and_settle)
 def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
     def work(networks: Networks, network: Network) -> NetworkRecord:
         reporter.report(20, "Switching it off")
@@ -92,14 +103,14 @@ def restart(job: Job, reporter: Reporter) -> dict[str, Any]:
     return _operate(job, work)
 
 
-@handler("network.reserve", retries=1, on_failure=note_problem(Network))
+@handler("network.reserve", retries=1, on_failure=_note_and_settle)
 def reserve(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
     lease = StaticLease(mac=job.params["mac"], address=job.params["address"], name=job.params["name"])
     return _operate(job, lambda networks, network: networks.reserve(network.external_id, lease))
 
 
-@handler("network.release", retries=1, on_failure=note_problem(Network))
+@handler("network.release", retries=1, on_failure=_note_and_settle)
 def release(job: Job, reporter: Reporter) -> dict[str, Any]:
     """What is kept for nobody is released already."""
     del reporter
@@ -113,7 +124,7 @@ def release(job: Job, reporter: Reporter) -> dict[str, Any]:
     return _operate(job, work)
 
 
-@handler("network.delete", retries=1, on_failure=note_problem(Network))
+@handler("network.delete", retries=1, on_failure=_note_and_settle)
 def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
     """A network that is gone already is as good as deleted."""
     del reporter
@@ -125,6 +136,26 @@ def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
             logger.info("It was gone already.")
     take_away(network)
     return {}
+
+
+@handler("network.settle", retries=5, limit_s=120)
+def settle(job: Job, reporter: Reporter) -> dict[str, Any]:
+    """After an end that tells nothing: take over the network if it was made, take away what was half made, and read
+    all of them anew."""
+    del reporter
+    network = resource_of(Network, job)
+    with open_driver(network.provider) as driver:
+        networks = _networks(driver)
+        records = list(networks.list())
+        left = next((one for one in records if one.portal_uuid == str(network.uuid)), None)
+        if network.is_wanted and left is not None:
+            if left.is_active:
+                take_identity(network, left.external_id)
+            else:
+                networks.delete(left.external_id)
+                records.remove(left)
+        inventory.apply(network.provider, records)
+    return {"was_made": left is not None and left in records}
 
 
 @handler("network.read", limit_s=60)

@@ -114,6 +114,19 @@ def offer(network: Network, *, projects: Iterable[Project], user: User | None = 
     publish(network.subject, project_id=None)
 
 
+def settle_later(network: Network) -> None:
+    """Find out what an interrupted job has left."""
+    jobs.start(
+        "network.settle",
+        title=f"Clear up after “{network.name}”",
+        subject=network.subject,
+        subject_name=network.name,
+        doing="Clearing up",
+        place=network.provider.place,
+        is_background=True,
+    )
+
+
 def read_if_old(network: Network) -> Job | None:
     """Read leases and details in the background, unless that was done just now or cannot be done."""
     if network.is_wanted or network.is_missing or not network.provider.is_reachable:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from kvweb.jobs import services as jobs
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job
-from kvweb.jobs.outcomes import Failed
+from kvweb.jobs.outcomes import UNCERTAIN, Failed
 from kvweb.jobs.progress import Reporter
 from kvweb.jobs.schedule import every_tick
 from providers.base import Driver, ImageRecord, ImageSpec, NotFound
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 #: What lies unfinished at a provider and is nobody's here may be another portal's, still at work.
 _STRANGERS_KEPT = timedelta(days=2)
 _SWEEP_EVERY_S = 3600.0
-#: Ends after which nobody knows how far the provider got.
-_UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
 #: A provider's clock and ours.
 _CLOCKS_DIFFER = timedelta(seconds=5)
 
@@ -50,7 +48,7 @@ def _note_and_clear_up(job: Job) -> None:
     """The row says what failed; what a worker left half made at the provider is taken away."""
     image = Image.objects.select_related("provider").filter(uuid=job.subject.partition(":")[2]).first()
     if image is not None and image.is_wanted:
-        image_services.discard(image, since=job.started_at if job.code in _UNCERTAIN else None)
+        image_services.discard(image, since=job.started_at if job.code in UNCERTAIN else None)
     note_problem(Image)(job)
 
 

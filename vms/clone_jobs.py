@@ -11,7 +11,7 @@ from kvweb.events.services import publish
 from kvweb.jobs import services as jobs
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job
-from kvweb.jobs.outcomes import Failed
+from kvweb.jobs.outcomes import UNCERTAIN, Failed
 from kvweb.jobs.progress import Reporter
 from providers.base import Clones, Driver, ImageRecord
 from providers.pool import DriverProgress, open_driver
@@ -20,7 +20,7 @@ from storage import inventory as storage
 from storage.models import Image
 from vms import inventory
 from vms.choices import Presence
-from vms.jobs import UNCERTAIN, after_failed_change, clear_problem, settle_later, vm_of
+from vms.jobs import after_failed_change, clear_problem, settle_later, vm_of
 from vms.models import VirtualMachine
 
 

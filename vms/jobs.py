@@ -15,7 +15,7 @@ from kvweb.events.services import publish
 from kvweb.jobs import services as jobs
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job, JobState
-from kvweb.jobs.outcomes import Failed
+from kvweb.jobs.outcomes import UNCERTAIN, Failed
 from kvweb.jobs.progress import Reporter
 from providers.base import Driver, NotFound, Progress, VmRecord, VmSpec
 from providers.base.facets.power import Power
@@ -45,8 +45,6 @@ def note_problem(job: Job) -> None:
 
 #: Between what was done and the machine's name in a job's title: "Grow disk vda of “web-1”".
 _PREPOSITION = re.compile(r"( (of|to|from|into)|:)\Z")
-#: Ends after which nobody knows how far the provider got.
-UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
 
 
 def after_failed_change(job: Job) -> None:
@@ -94,7 +92,7 @@ def after_failed_create(job: Job) -> None:
             presence=Presence.WANTED, external_id="", missing_since=None, told_at=timezone.now()
         )
         note_problem(job)
-    if job.code in {"worker_gone", "unreachable", "timed_out", "unexpected"}:
+    if job.code in UNCERTAIN:
         transaction.on_commit(lambda: settle_later(vm))
 
 

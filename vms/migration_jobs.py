@@ -10,13 +10,13 @@ from django.db import transaction
 from kvweb.jobs import services as jobs
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job
-from kvweb.jobs.outcomes import Failed
+from kvweb.jobs.outcomes import UNCERTAIN, Failed
 from kvweb.jobs.progress import Reporter
 from providers.base import NotFound, VmRecord
 from providers.models import Provider
 from providers.pool import DriverProgress, open_driver
 from vms import inventory
-from vms.jobs import UNCERTAIN, clear_problem, note_problem, vm_of
+from vms.jobs import clear_problem, note_problem, vm_of
 from vms.models import VirtualMachine
 
 logger = logging.getLogger(__name__)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: Codes of ends after which nobody knows how far the work got.
+UNCERTAIN = frozenset({"worker_gone", "unreachable", "timed_out", "unexpected"})
+
 
 class Failed(Exception):
     """The job ends failed; `reason` is shown beside the object, `field` names the form field it is about."""

@@ -280,6 +280,8 @@ class NetworkRecord:
     """external_ids of the VMs that have a card in it; read by `Networks.get` only."""
     pending: tuple[str, ...] = ()
     """Names of those fields above that were changed, and are so only after the network is switched off and on."""
+    portal_uuid: str = ""
+    """What the wish that made it was called, where the provider keeps that: what a dead attempt left is known by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -220,6 +220,8 @@ class NetworkSpec(Spec):
     """Addresses kept for a card. None: none at first, and at an update those that there are."""
     dns_hosts: tuple[DnsHost, ...] | None = None
     """Names that the network's DNS server knows. None as above."""
+    portal_uuid: str = ""
+    """Of the wish, at a create: where the provider keeps it, what a dead attempt at the same wish left is made anew."""
 
     @classmethod
     def like(cls, record: NetworkRecord, **changes: Any) -> Self:

@@ -124,7 +124,11 @@ class FakeNetworks(Part, Networks):
 
     def create(self, spec: NetworkSpec) -> NetworkRecord:
         with self.cloud.writing("networks.create") as tx:
-            if tx.named(Network, spec.name) is not None:
+            same = tx.named(Network, spec.name)
+            if same is not None and spec.portal_uuid and same.portal_uuid == spec.portal_uuid and not users(tx, same):
+                # An attempt at the same wish died on its way.
+                tx.drop(same)
+            elif same is not None:
                 raise AlreadyExists(f"There is a network “{spec.name}” already.", field="name")
             cidr = chosen_range(tx, spec)
             number = tx.next_number("network")
@@ -138,6 +142,7 @@ class FakeNetworks(Part, Networks):
                 bridge=spec.bridge or f"fakebr{number}",
                 autostart=spec.autostart,
                 plan=spec.plan,
+                portal_uuid=spec.portal_uuid,
             )
             _fill(tx, network, spec)
             tx.put(network)

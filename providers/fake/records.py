@@ -263,6 +263,7 @@ def network_record(network: Network, used_by: tuple[str, ...] = ()) -> NetworkRe
         dhcp_end=last,
         leases=tuple(network.kept),
         dns_hosts=tuple(network.dns_hosts),
+        portal_uuid=network.portal_uuid,
         forward_device=network.forward_device,
         vlan=network.vlan,
         mtu=network.mtu,

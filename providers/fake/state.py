@@ -206,6 +206,7 @@ class Network(Thing):
     kept: list[StaticLease] = Field(default_factory=list)
     """Addresses that are kept for a card; they are in `leases` only while a VM has that card."""
     dns_hosts: list[DnsHost] = Field(default_factory=list)
+    portal_uuid: str = ""
     is_active: bool = True
     dhcp_start: str = ""
     dhcp_end: str = ""

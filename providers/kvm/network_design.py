@@ -71,7 +71,7 @@ def wish_of(spec: NetworkSpec, host: HostNetworking, before: SeenNetwork | None 
             raise InvalidRequest("This is no name for a device of the host.", field=field)
     wish = NetworkWish(
         name=spec.name,
-        uuid=before.uuid if before is not None else "",
+        uuid=before.uuid if before is not None else spec.portal_uuid,
         forward=forward,
         device=spec.forward_device,
         bridge=spec.bridge,

@@ -31,6 +31,7 @@ def network_record(
         # A running network keeps the metadata that it started with, and nothing depends on them.
         plan=later.note.plan,
         used_by=used_by,
+        portal_uuid=seen.uuid,
         pending=tuple(name for name in names if name in now and now[name] != then[name]),
         **now,
     )

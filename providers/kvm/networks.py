@@ -77,6 +77,10 @@ class KvmNetworks(Part, Networks):
         check_name(spec.name)
         with vendor_calls():
             existing = self._seen()
+            if any(network.name == spec.name and network.uuid == spec.portal_uuid for network in existing):
+                # An attempt at the same wish died on its way.
+                self.delete(spec.name)
+                existing = self._seen()
             if any(network.name == spec.name for network in existing):
                 raise AlreadyExists(f"A network called “{spec.name}” exists already.", field="name")
             wish = wish_of(spec, self._host(spec))

@@ -16,6 +16,11 @@ class Layout:
     xkb: str
     variant: str = ""
 
+    @property
+    def table(self) -> str:
+        """Where its table is among the static files."""
+        return f"layouts/{self.name}.json"
+
 
 #: In the order of the menu: the most usual one first, then by label.
 LAYOUTS = (

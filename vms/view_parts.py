@@ -102,6 +102,11 @@ def as_it_is_now(request: HttpRequest, uuid: UUID, status: int = 200) -> HttpRes
             response.headers["HX-Redirect"] = reverse("vms:list")
             return response
         return render(request, "vms/_header.html", header_context(request, vms[0]), status=status)
+    if target(request).startswith("console-state-"):
+        vms = with_jobs(visible_to(user).filter(uuid=uuid))
+        # What is shown there is the same for all kinds of console.
+        context = {"vm": vms[0] if vms else None, "kind": "vnc"}
+        return render(request, "vms/console_state.html", context, status=status) if vms else HttpResponse(status=200)
     row = rendered.rows(listing.some(user, [uuid]), user, with_project=shows_projects(user))
     return HttpResponse(row, status=status)
 

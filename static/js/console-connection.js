@@ -1,7 +1,8 @@
 // One console's connection: asks for a grant, opens the websocket, and after an end decides by its code what comes next.
 //
 // States told to `onState(state, detail)`: connecting, open, waiting {seconds, sentence}, off, ended {sentence},
-// signed-out, link {url}. `onOpen(channel)` is called when the machine is joined; `onLatency(ms)` now and then.
+// signed-out, link {url}. `onOpen(channel)` is called when the machine is joined; `onSaid(message)` for whatever else the
+// service tells (docs/consoles.md says what that can be).
 import { askGrant, SIGNED_OUT } from "./console-grant.js";
 
 const NORMAL = 1000;
@@ -15,6 +16,7 @@ const WATCH_OFF_S = 3;
 const WATCH_OFF_LATER_S = 15;
 const SOON_ROUNDS = 20;
 const STEADY_MS = 10000;
+const ANSWER_MS = 8000;
 
 // What a viewer sees of the websocket: the machine's bytes only, not what the portal says beside them.
 class Channel {
@@ -34,7 +36,7 @@ class Channel {
 }
 
 export class Connection {
-  #grant; #csrf; #told; #socket = null; #timer = 0; #failures = 0; #looks = 0; #round = 0;
+  #grant; #csrf; #told; #socket = null; #timer = 0; #failures = 0; #looks = 0; #round = 0; #asked = new Map(); #count = 0;
 
   constructor({ grant, csrf, ...told }) {
     this.#grant = grant;
@@ -74,13 +76,15 @@ export class Connection {
         this.#looks = 0;
         this.#told.onState("open", { viewOnly: said.view_only });
         this.#told.onOpen(channel, said);
-      } else if (said.type === "latency") this.#told.onLatency(said.ms);
-      else if (said.type === "link") link = said.url;
+      } else if (said.type === "link") link = said.url;
+      else if (said.type === "keys") this.#asked.get(said.id)?.(said.sentence ?? "");
+      else this.#told.onSaid(said);
     };
     socket.onclose = (event) => {
       channel.onclose?.(event);
       if (round !== this.#round) return;
       this.#socket = null;
+      [...this.#asked.values()].forEach((answer) => answer("The console was closed."));
       if (openedAt && Date.now() - openedAt > STEADY_MS) this.#failures = 0;
       if (link) this.#told.onState("link", { url: link });
       else this.#ended(event.code, event.reason);
@@ -88,9 +92,26 @@ export class Connection {
     socket.onerror = (event) => channel.onerror?.(event);
   }
 
+  // Tells the service something.
+  say(message) {
+    if (this.isOpen) this.#socket.send(JSON.stringify(message));
+  }
+
+  // … and waits for its answer: an empty sentence when it was done, else why not.
+  request(message) {
+    if (!this.isOpen) return Promise.resolve("The console is not open.");
+    const id = this.#count += 1;
+    return new Promise((done) => {
+      const timer = setTimeout(() => done("The console service did not answer."), ANSWER_MS);
+      this.#asked.set(id, (sentence) => { clearTimeout(timer); this.#asked.delete(id); done(sentence); });
+      this.say({ ...message, id });
+    });
+  }
+
   close() {
     this.#round += 1;
     clearTimeout(this.#timer);
+    [...this.#asked.values()].forEach((answer) => answer("The console was closed."));
     this.#socket?.close(NORMAL);
     this.#socket = null;
   }

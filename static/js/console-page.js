@@ -1,6 +1,15 @@
-// <section data-console="vnc|serial">: the strip, the card over the screen, and the buttons; the screen itself is a module
-// of its own, loaded when the page has a console.
+// <section data-console="vnc|serial">: the strip, the card over the screen, the panels and the buttons; the screen itself is
+// a module of its own, loaded when the page has a console.
+import { Clipboard } from "./console-clipboard.js";
 import { Connection } from "./console-connection.js";
+import { Detached } from "./console-detach.js";
+import { Hold } from "./console-hold.js";
+import { Panels } from "./console-panel.js";
+import { People } from "./console-people.js";
+import { latencyWords, leftWords, wordsOf } from "./console-status.js";
+import { Touch } from "./console-touch.js";
+import { TypePanel } from "./console-type-panel.js";
+import { typeThroughProvider } from "./console-typing.js";
 
 const MODULES = { vnc: "./console-vnc.js", serial: "./console-serial.js" };
 
@@ -11,26 +20,55 @@ class Page {
   constructor(root) {
     this.root = root;
     this.find = (name) => root.querySelector(`[data-console-${name}]`);
+    this.drives = false;
+    this.endsAt = 0;
     this.connection = new Connection({
       grant: root.dataset.grant,
       csrf: this.find("csrf").querySelector("input").value,
       onState: (state, detail = {}) => this.show(state, detail),
-      onOpen: (channel, said) => this.screen.attach(channel, said),
-      onLatency: (ms) => this.showLatency(ms),
+      onOpen: (channel, said) => this.opened(channel, said),
+      onSaid: (said) => this.heard(said),
     });
   }
 
   async start() {
     const { Screen } = await this.load();
-    this.screen = new Screen(this.find("screen"), { name: this.root.dataset.name, onRelease: () => this.release() });
-    this.root.addEventListener("click", (event) => this.click(event));
+    const { root } = this;
+    this.screen = new Screen(this.find("screen"), {
+      name: root.dataset.name,
+      onRelease: () => this.release(),
+      onClipboard: (text) => this.clipboard.heard(text),
+      onReady: () => this.ready(),
+    });
+    this.hold = new Hold(root, () => this.screen);
+    this.touch = new Touch(this.find("touch"), () => this.screen, this.hold);
+    this.people = new People(this.find, (message) => this.connection.say(message));
+    this.detached = new Detached(`${root.dataset.grant.split("/").slice(2, 5).join("-")}`, () => this.connection.connect());
+    root.classList.toggle("is-own-window", this.detached.isOwnWindow);
+    if (root.dataset.console === "vnc") this.furnish();
+    root.addEventListener("click", (event) => this.click(event));
     this.find("start")?.addEventListener("submit", (event) => this.powerOn(event));
     this.watchFocus();
     this.watchMachine();
+    setInterval(() => this.showLeft(), 10000);
     document.addEventListener("fullscreenchange", () => this.showFull());
     addEventListener("pagehide", () => this.connection.close());
     addEventListener("pageshow", (event) => { if (event.persisted) this.connection.connect(); });
     this.connection.connect();
+  }
+
+  // What only a screen has: its panels.
+  furnish() {
+    const panels = new Panels(this.root, {
+      onOpen: (name) => { if (name === "type") this.typing.opened(); },
+      onClose: (name) => { if (name === "type") this.typing.closed(); if (name === "keys") this.hold.releaseAll(); },
+    });
+    this.panels = panels;
+    this.typing = new TypePanel(panels.panel("type"), (plan, options) => this.type(plan, options));
+    this.clipboard = new Clipboard(panels.panel("clipboard"), {
+      send: (text) => this.screen.paste(text),
+      type: (text) => { panels.toggle("type"); this.typing.take(text); },
+    });
   }
 
   // The screen's own program; says so when it cannot be had, since nothing else on the page would.
@@ -56,48 +94,90 @@ class Page {
     return true;
   }
 
+  // -- what the service tells ------------------------------------------------------------------------------------------
+
+  opened(channel, said) {
+    this.endsAt = said.life_s ? Date.now() + said.life_s * 1000 : 0;
+    this.drives = said.drives ?? !said.view_only;
+    this.screen.attach(channel, said);
+    this.showLeft();
+    this.enable();
+  }
+
+  // The first picture is there: the keyboard is the machine's, unless somebody is busy elsewhere on the page.
+  ready() {
+    const at = document.activeElement;
+    if (!at || at === document.body || !this.root.contains(at) || at.closest("[data-console-card]")) this.screen.focus();
+  }
+
+  heard(said) {
+    if (said.type === "latency") this.showLatency(said.ms);
+    else if (said.type === "notice") this.notice(said.sentence);
+    else if (said.type === "people") {
+      this.people.heard(said);
+      if (said.drives !== this.drives) { this.drives = said.drives; this.screen.drive?.(said.drives); }
+      this.enable();
+    } else this.screen.heard?.(said);
+  }
+
+  notice(sentence) {
+    document.body.dispatchEvent(new CustomEvent("toast", { detail: { level: "info", text: sentence }, bubbles: true }));
+  }
+
   // -- what is shown ---------------------------------------------------------------------------------------------------
 
   show(state, { sentence = "", seconds = 0, url = "", isFinal = false, viewOnly = false }) {
     this.root.dataset.state = state;
-    if (state !== "open") { this.screen?.detach(); this.find("latency").hidden = true; }
+    if (state !== "open") { this.screen?.detach(); this.people?.forget(); this.find("latency").hidden = true; this.find("left").hidden = true; }
     const { doing, power } = this.root.querySelector(".console-state")?.dataset ?? {};
     // It runs and cannot be joined yet: somebody else is at its serial line, for instance.
     const reason = state === "off" && power === "running" && !doing ? sentence : "";
     this.reason = reason;
-    const [words, title, text] = {
-      connecting: ["Connecting", "Connecting…", "The portal asks the provider for this console."],
-      open: [viewOnly ? "Connected, watching only" : "Connected", "", ""],
-      waiting: [`Trying again in ${seconds} s`, sentence, `Trying again in ${seconds} second${seconds === 1 ? "" : "s"}.`],
-      off: doing ? [`${doing}…`, `${doing}…`, "The console opens by itself."]
-        : reason ? ["Not open yet", reason, "The console opens by itself when it can."] : ["Off", "It is off", "The console opens by itself when the machine runs."],
-      ended: ["Closed", sentence, ""],
-      "signed-out": ["Signed out", "You are signed out", "Sign in again to go on; the machine was not touched."],
-      link: ["On the provider's page", "This console opens at the provider", "The provider shows it on a page of its own."],
-    }[state];
+    const [words, title, text] = wordsOf(state, { sentence, seconds, viewOnly, doing, reason });
     if (this.find("words").textContent !== words) this.find("words").textContent = words;
     this.find("title").textContent = title;
     this.find("text").textContent = text;
     this.find("card").hidden = state === "open";
-    this.find("again").hidden = !["waiting", "ended"].includes(state) || isFinal;
-    this.find("again").querySelector("span").textContent = state === "waiting" ? "Try now" : "Connect again";
-    this.find("sign-in").hidden = state !== "signed-out";
+    this.find("again").hidden = !["waiting", "ended", "detached"].includes(state) || isFinal;
+    this.find("again").querySelector("span").textContent = { waiting: "Try now", detached: "Bring it back" }[state] ?? "Connect again";
+    if (this.find("sign-in")) this.find("sign-in").hidden = state !== "signed-out";
     this.find("link").hidden = state !== "link";
     if (url && /^https?:/.test(url)) this.find("link").href = url;
     if (this.find("start")) this.find("start").hidden = state !== "off" || Boolean(doing || reason);
-    this.root.querySelectorAll("[data-needs-line]").forEach((button) => { button.disabled = state !== "open"; });
+    this.enable();
+  }
+
+  enable() {
+    const isOpen = this.root.dataset.state === "open";
+    this.root.querySelectorAll("[data-needs-line]").forEach((button) => { button.disabled = !isOpen; });
+    this.root.querySelectorAll("[data-needs-keys]").forEach((button) => { button.disabled = !isOpen || !this.drives; });
+    this.root.classList.toggle("is-driver", isOpen && this.drives);
   }
 
   showLatency(ms) {
     const place = this.find("latency");
     place.hidden = false;
-    place.textContent = `${ms < 10 ? Math.max(ms, 0.1).toFixed(1) : Math.round(ms)} ms`;
+    place.textContent = latencyWords(ms);
     place.title = "Time from the portal to this browser and back";
   }
 
+  showLeft() {
+    const place = this.find("left");
+    place.hidden = !this.endsAt || this.root.dataset.state !== "open";
+    if (place.hidden) return;
+    const [words, isSoon] = leftWords((this.endsAt - Date.now()) / 1000);
+    place.textContent = words;
+    place.title = "Until this console ends by itself and has to be opened again";
+    place.classList.toggle("is-soon", isSoon);
+  }
+
   showFull() {
-    const isFull = document.fullscreenElement === this.root;
+    const isFull = Boolean(document.fullscreenElement);
+    this.root.classList.toggle("is-full", isFull);
     this.root.querySelector('[data-console-do="full"]').setAttribute("aria-pressed", String(isFull));
+    // Where the browser can, Alt Tab and Escape go to the machine too; held down, Escape leaves.
+    if (isFull) navigator.keyboard?.lock?.().catch(() => {});
+    else navigator.keyboard?.unlock?.();
   }
 
   // -- what is done ----------------------------------------------------------------------------------------------------
@@ -106,11 +186,27 @@ class Page {
     const button = event.target.closest("[data-console-do], [data-console-again]");
     if (!button) return;
     const what = button.dataset.consoleDo ?? "again";
-    if (what === "again") this.connection.connect();
-    else if (what === "full") {
-      if (document.fullscreenElement) document.exitFullscreen();
-      else this.root.requestFullscreen?.().then(() => this.screen.focus());
-    } else this.screen.do(what, button);
+    if (what === "again") { if (this.detached.isOpen) this.detached.back(); else this.connection.connect(); }
+    else if (what === "full") this.full();
+    else if (what === "detach") this.detach();
+    else this.screen.do(what, button);
+  }
+
+  full() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    // The whole page, so that dialogs and menus are on it too.
+    else document.documentElement.requestFullscreen?.().then(() => this.screen.focus());
+  }
+
+  detach() {
+    if (!this.detached.open()) { this.notice("The browser opens no windows for this page."); return; }
+    this.connection.close();
+    this.show("detached", {});
+  }
+
+  type(plan, options) {
+    if ("sendsKeys" in this.root.dataset) return typeThroughProvider((message) => this.connection.request(message), plan, options);
+    return this.screen.type(plan, options);
   }
 
   async powerOn(event) {
@@ -131,6 +227,7 @@ class Page {
 
   // Shift Esc gives the keyboard back to the page, wherever the screen keeps it.
   release() {
+    this.hold.releaseAll();
     this.screen.release();
     this.root.querySelector(".console-back").focus();
   }
@@ -154,7 +251,8 @@ class Page {
     new MutationObserver(() => {
       const state = this.root.querySelector(".console-state");
       if (!state) return;
-      if (state.dataset.power !== power && state.dataset.power === "running" && this.root.dataset.state !== "open") this.connection.connect();
+      const isAway = ["open", "detached"].includes(this.root.dataset.state);
+      if (state.dataset.power !== power && state.dataset.power === "running" && !isAway) this.connection.connect();
       else if (this.root.dataset.state === "off") this.show("off", { sentence: this.reason });
       power = state.dataset.power;
     }).observe(this.root.querySelector(".console-strip"), { childList: true, subtree: true, attributes: true, attributeFilter: ["data-power", "data-doing"] });

@@ -3,6 +3,7 @@
 import "../vendor/xterm/lib/xterm.js";
 import "../vendor/xterm-fit/addon-fit.js";
 import "../vendor/xterm-search/addon-search.js";
+import { bytesOf } from "./console-keys.js";
 
 const SIZES = [9, 10, 11, 12, 13, 14, 16, 18, 21, 24];
 const SIZE_KEPT = "kvweb.console.size";
@@ -61,6 +62,17 @@ export class Screen {
   focus() { this.#terminal.focus(); }
 
   release() { this.#terminal.blur(); }
+
+  press(names, held) { this.#send(bytesOf(names, held)); }
+
+  // A serial line knows no keys that are held.
+  hold() {}
+
+  // What the service tells of this line beside its bytes.
+  heard({ type, bytes }) {
+    if (type === "replay") this.#terminal.reset();
+    else if (type === "skipped") this.#terminal.write(`\r\n\x1b[2m— ${bytes} bytes were left out: this browser was too slow —\x1b[0m\r\n`);
+  }
 
   async do(what) {
     const index = SIZES.indexOf(this.#terminal.options.fontSize);

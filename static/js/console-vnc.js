@@ -1,25 +1,28 @@
-// A machine's screen: noVNC on the console's channel, and what the buttons above it do.
+// A machine's screen: noVNC on the console's channel, and what the buttons around it do.
 import "./console-plain-video.js";
 import RFB from "../vendor/novnc/core/rfb.js";
-import { typeText } from "./console-keys.js";
+import { press } from "./console-keys.js";
+import { typeAsKeyEvents } from "./console-typing.js";
 
 export class Screen {
-  #place; #name; #rfb = null; #isScaled = true;
+  #place; #name; #rfb = null; #isScaled = true; #onClipboard; #onReady;
 
-  constructor(place, { name }) {
+  constructor(place, { name, onClipboard, onReady }) {
     this.#place = place;
     this.#name = name;
+    this.#onClipboard = onClipboard;
+    this.#onReady = onReady;
   }
 
-  attach(channel, { view_only: viewOnly }) {
+  attach(channel, { view_only: viewOnly, drives = true }) {
     this.detach();
     const rfb = new RFB(this.#place, channel, { shared: true });
     rfb.background = "transparent";
     rfb.scaleViewport = this.#isScaled;
-    rfb.viewOnly = Boolean(viewOnly);
-    rfb.addEventListener("connect", () => this.focus());
+    rfb.viewOnly = Boolean(viewOnly) || !drives;
+    rfb.addEventListener("connect", () => this.#onReady());
     rfb.addEventListener("disconnect", () => { if (this.#rfb === rfb) this.#rfb = null; });
-    rfb.addEventListener("clipboard", (event) => navigator.clipboard?.writeText(event.detail.text).catch(() => {}));
+    rfb.addEventListener("clipboard", (event) => this.#onClipboard(event.detail.text));
     // Only a screen whose password the portal does not know asks for one here.
     rfb.addEventListener("credentialsrequired", () => {
       const password = prompt("The machine's screen asks for its password:");
@@ -34,6 +37,9 @@ export class Screen {
     this.#rfb = null;
   }
 
+  // Whether this page's keys and mouse are let through now.
+  drive(isDriver) { if (this.#rfb) this.#rfb.viewOnly = !isDriver; }
+
   focus() { this.#rfb?.focus({ preventScroll: true }); }
 
   // Keys that are held go up at the machine, as when the window is left.
@@ -42,32 +48,29 @@ export class Screen {
     this.#rfb?.blur();
   }
 
+  press(names, held) { if (this.#rfb) press((...key) => this.#rfb.sendKey(...key), names, held); }
+
+  hold(keysym, code, isDown) { this.#rfb?.sendKey(keysym, code, isDown); }
+
+  paste(text) { this.#rfb?.clipboardPasteFrom(text); }
+
+  type(plan, options) {
+    const rfb = this.#rfb;
+    if (!rfb) throw new Error("The console is not open.");
+    // noVNC knows whether the machine takes places of keys, and tells nobody.
+    const hasPlaces = Boolean(rfb._qemuExtKeyEventSupported);
+    return typeAsKeyEvents((...key) => rfb.sendKey(...key), hasPlaces, plan, { ...options, isOn: () => this.#rfb === rfb && options.isOn() });
+  }
+
   do(what, button) {
-    if (what === "ctrl-alt-del") this.#rfb?.sendCtrlAltDel();
-    else if (what === "type") this.#askForText();
-    else if (what === "screenshot") this.#save();
+    if (what === "screenshot") this.#save();
     else if (what === "scale") {
       this.#isScaled = !this.#isScaled;
       button.setAttribute("aria-pressed", String(this.#isScaled));
       this.#place.classList.toggle("is-real-size", !this.#isScaled);
       if (this.#rfb) this.#rfb.scaleViewport = this.#isScaled;
-    }
-    if (what === "ctrl-alt-del" || what === "scale") this.focus();
-  }
-
-  #askForText() {
-    const dialog = document.querySelector("[data-console-type]");
-    const text = dialog.querySelector("[data-console-type-text]");
-    dialog.returnValue = "";
-    dialog.onclose = () => {
-      const typed = text.value + (dialog.querySelector("[data-console-type-enter]").checked ? "\n" : "");
-      text.value = "";
       this.focus();
-      const rfb = this.#rfb;
-      if (dialog.returnValue === "type" && rfb) typeText((...key) => rfb.sendKey(...key), typed, () => this.#rfb === rfb);
-    };
-    dialog.showModal();
-    text.focus();
+    }
   }
 
   #save() {

@@ -89,6 +89,7 @@ HTMX /vms/{vm}/dismiss-problem         401     404     403     200+    200+    2
 POST /vms/{vm}/do/assign               in      404     302     302     302     302     302+
 GET  /vms/{on}/console/vnc             in      404     403     200     200     200     200
 GET  /vms/{on}/console/serial/state    in      404     200     200     200     200     200
+GET  /vms/{on}/console/vnc/menu        in      404     200     200     200     200     200
 POST /vms/{on}/console/vnc/grant       in      404     403     200+    200+    200+    200+
 
 GET  /jobs/                            in      200     200     200     200     200     200

@@ -12,6 +12,8 @@ MEANINGS: dict[str, str] = {
     "project.view": "see the project and who is in it",
     "vm.operate": "start, shut down, restart, pause, force off, change the medium in the drive",
     "vm.console": "open the screen and the serial console",
+    "vm.share": "take the keyboard of a console from others, let guests in, have the serial line's log kept",
+    "console.manage": "see who has which console open, and close it",
     "vm.snapshot": "take snapshots, go back to one, delete one",
     "vm.create": "create and clone machines",
     "vm.change": "change a machine: name, description, disks, network cards",

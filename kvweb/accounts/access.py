@@ -14,8 +14,8 @@ from kvweb.accounts.models import Membership, Project, Role, User
 VIEW = frozenset({"vm.view", "volume.view", "job.view", "project.view"})
 OPERATE = VIEW | {"vm.operate", "vm.console", "vm.snapshot"}
 OWN = OPERATE | {"vm.create", "vm.change", "vm.delete", "vm.migrate", "job.cancel", "image.create", "image.change"}
-OWN |= {"volume.create", "volume.change", "volume.delete"}
-MANAGE = OWN | {"project.manage"}
+OWN |= {"volume.create", "volume.change", "volume.delete", "vm.share"}
+MANAGE = OWN | {"project.manage", "console.manage"}
 #: Verbs of the portal itself, not of a project.
 ADMINISTRATION = frozenset({"provider.view", "provider.change", "user.change", "portal.view", "vm.assign"})
 ADMINISTRATION |= {"storage.manage", "network.manage", "volume.assign"}

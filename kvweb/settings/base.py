@@ -29,6 +29,9 @@ KVWEB_SEAL_KEYS = kept_secret("KVWEB_SEAL_KEYS", KVWEB_HOME / "keys" / "seal", F
     ","
 )
 
+#: Where serial lines are kept, a folder a machine; read by the portal, written by the console service.
+SERIAL_LOG_DIR = KVWEB_HOME / "serial"
+
 DEBUG = False
 ALLOWED_HOSTS = words("KVWEB_ALLOWED_HOSTS", ["*"])
 #: Origins, beside the request's own host, from which forms and consoles are accepted ("https://portal.example").

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kvweb.accounts.access import allowed
+from kvweb.accounts.models import User
 from providers.base import ConsoleKind
 from providers.models import Provider
 from vms.console import grants, standing
 from vms.console.closing import Code, Refused
 from vms.console.handshake import Request
+from vms.models import GuestLink, VirtualMachine
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +19,25 @@ class Ticket:
     """What the proxy keeps of a redeemed grant; thousands of them, so no rows."""
 
     grant_pk: int
-    user_pk: int
+    #: None for a guest, who has a link instead.
+    user_pk: int | None
+    guest_link_pk: int | None
+    #: As the others at this console read it.
+    name: str
     vm_pk: int
     vm_uuid: str
     external_id: str
     provider_pk: int
     kind: ConsoleKind
     view_only: bool
+    #: Could take the keyboard from others when they came; asked again when they do.
+    may_lead: bool
     session_key: str = field(repr=False)
+
+    @property
+    def holder(self) -> str:
+        """Who counts as one when consoles are counted: a person, or a guest link."""
+        return f"user:{self.user_pk}" if self.user_pk is not None else f"guest:{self.guest_link_pk}"
 
 
 def admit(request: Request) -> tuple[Ticket, Provider]:
@@ -31,22 +45,51 @@ def admit(request: Request) -> tuple[Ticket, Provider]:
 
     The session is looked at before the token: a token without its session is not even used up.
     """
-    user = standing.signed_in([request.session_key]).get(request.session_key) if request.session_key else None
-    if user is None:
-        raise Refused(Code.NO_SESSION)
+    link = grants.link_of(request.grant_id)
+    holder = _person(request) if link is None else _guest(request, link)
     grant = grants.redeem(
-        request.grant_id, request.token, user=user, session_key=request.session_key, address=request.address
+        request.grant_id,
+        request.token,
+        user=None if isinstance(holder, GuestLink) else holder,
+        guest_link=link,
+        session_key=request.session_key,
+        address=request.address,
     )
-    grants.check(grant.vm, ConsoleKind(grant.kind), user)
+    grants.check(grant.vm, ConsoleKind(grant.kind), holder)
     ticket = Ticket(
         grant_pk=grant.pk,
-        user_pk=user.pk,
+        user_pk=grant.user_id,
+        guest_link_pk=grant.guest_link_id,
+        name=grants.name_of(grant),
         vm_pk=grant.vm_id,
         vm_uuid=str(grant.vm.uuid),
         external_id=grant.vm.external_id,
         provider_pk=grant.vm.provider_id,
         kind=ConsoleKind(grant.kind),
         view_only=grant.view_only,
+        may_lead=isinstance(holder, User) and allowed(holder, "vm.share", grant.vm),
         session_key=request.session_key,
     )
     return ticket, grant.vm.provider
+
+
+def may_lead(ticket: Ticket) -> bool:
+    """Whether this ticket's person may take the keyboard from others now."""
+    user = User.objects.filter(pk=ticket.user_pk, is_active=True).first() if ticket.user_pk is not None else None
+    vm = VirtualMachine.objects.filter(pk=ticket.vm_pk).first()
+    return user is not None and vm is not None and allowed(user, "vm.share", vm)
+
+
+def _person(request: Request) -> User:
+    user = standing.signed_in([request.session_key]).get(request.session_key) if request.session_key else None
+    if user is None:
+        raise Refused(Code.NO_SESSION)
+    return user
+
+
+def _guest(request: Request, link: GuestLink) -> GuestLink:
+    """A guest has no account: their session has shown the link's secret."""
+    shown = standing.guests_in([request.session_key]) if request.session_key else {}
+    if str(link.uuid) not in shown.get(request.session_key, set()):
+        raise Refused(Code.NO_SESSION)
+    return link

@@ -13,6 +13,8 @@ from enum import IntEnum
 class Code(IntEnum):
     NORMAL = 1000
     PROTOCOL_ERROR = 1002
+    UNSUPPORTED = 1003
+    TOO_MUCH = 1008
     TOO_BIG = 1009
     #: The proxy goes down and comes back: connect again.
     RESTARTING = 1012
@@ -33,6 +35,8 @@ class Code(IntEnum):
 SENTENCES: dict[Code, str] = {
     Code.NORMAL: "",
     Code.PROTOCOL_ERROR: "The browser sent something that a console does not understand.",
+    Code.UNSUPPORTED: "The browser sent something that a console does not understand.",
+    Code.TOO_MUCH: "The browser said too much in a short time.",
     Code.TOO_BIG: "The browser sent too much at once.",
     Code.RESTARTING: "The portal's console service restarts.",
     Code.NO_SESSION: "You are signed out.",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Mapping
 from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
@@ -18,9 +20,14 @@ from vms.console.loop import READ, WRITE, Loop
 from vms.console.relay import Relay
 from vms.console.targets import Target
 
+if TYPE_CHECKING:
+    from vms.console.serial_hub import Hub, Seat
+
 #: How long the browser may take to answer our close frame.
 FAREWELL_S = 2.0
 FIRST_PING_S = 1.5
+#: More than this many messages of a page in so many seconds are no person's.
+MOST_SAID, SAID_WITHIN_S = 20, 10.0
 BROWSER_LEFT = Closing(Code.NORMAL, "The browser closed the console.")
 
 
@@ -31,22 +38,39 @@ class Stage(Enum):
     CLOSED = auto()
 
 
+class Owner(Protocol):
+    """Who is told of a console's life."""
+
+    def opening(self, console: Console) -> None:
+        """Machine and browser are joined and nothing was carried yet."""
+
+    def opened(self, console: Console) -> None: ...
+
+    def heard(self, console: Console, message: Mapping[str, object]) -> None:
+        """Its page said something."""
+
+    def closed(self, console: Console) -> None: ...
+
+
 class Console:
     """`ticket` is None for a browser that was refused and only waits to be told why."""
 
     __slots__ = (
         "_is_watched",
         "_loop",
-        "_on_closed",
+        "_owner",
         "_ping_due",
         "_pinged_at",
         "_protocol",
+        "_said",
+        "_said_since",
         "_seen",
         "_sock",
         "_ws",
         "closing",
         "endpoint",
         "endpoint_due",
+        "id",
         "relay",
         "since",
         "stage",
@@ -59,16 +83,19 @@ class Console:
         sock: socket.socket,
         request: Request,
         ticket: Ticket | None,
-        on_closed: Callable[[Console], None],
+        owner: Owner,
     ) -> None:
-        self._loop, self._sock, self._on_closed = loop, sock, on_closed
+        self._loop, self._sock, self._owner = loop, sock, owner
         self._protocol = request.protocol
-        self._ws = ConsoleSocket(sock, on_pong=self._heard)
+        on_text = self._text if request.protocol == PROTOCOL else None
+        self._ws = ConsoleSocket(sock, on_pong=self._heard, on_text=on_text)
+        self._said, self._said_since = 0, 0.0
+        self.id = uuid.uuid4()
         self._is_watched = False
         self._ping_due = self._pinged_at = 0.0
         self._seen = -1
         self.ticket = ticket
-        self.relay: Relay | None = None
+        self.relay: Relay | Seat | None = None
         self.endpoint = ""
         self.closing: Closing | None = None
         self.stage = Stage.CONNECTING
@@ -85,24 +112,67 @@ class Console:
         """Join browser and machine."""
         ticket = self.ticket
         if self.stage is not Stage.CONNECTING or ticket is None:
-            target.sock.close()
+            target.machine.close()
             return
-        self.endpoint = target.endpoint
-        self.relay = Relay(
+        relay = Relay(
             self._loop,
             self._ws,
-            target.sock,
+            target.machine,
             kind=ticket.kind,
             password=target.password,
-            view_only=ticket.view_only,
             on_end=self.end,
         )
+        self._join(ticket, relay, target.endpoint)
+
+    def sit(self, hub: Hub) -> None:
+        """Join browser and a serial line that others may watch too."""
+        if self.stage is Stage.CONNECTING and self.ticket is not None:
+            self._join(self.ticket, hub.seat(self._ws, say=self.say, on_end=self.end), hub.endpoint)
+
+    def _join(self, ticket: Ticket, relay: Relay | Seat, endpoint: str) -> None:
+        self.relay, self.endpoint = relay, endpoint
         self.stage = Stage.OPEN
-        self.say(type="open", view_only=ticket.view_only, life_s=int(settings.CONSOLE_LIFE_S))
+        # Who drives is decided before the first byte is read.
+        self._owner.opening(self)
+        self.say(
+            type="open",
+            you=self.id.hex,
+            kind=ticket.kind.value,
+            view_only=ticket.view_only,
+            drives=self.drives,
+            life_s=int(settings.CONSOLE_LIFE_S),
+        )
         # A page that only just opened would answer late and look slow.
         self._ping_due = time.monotonic() + FIRST_PING_S
         if self.stage is Stage.OPEN:
-            self.relay.start()
+            relay.start()
+        if self.stage is Stage.OPEN:
+            self._owner.opened(self)
+
+    @property
+    def drives(self) -> bool:
+        """Whether what its person does reaches the machine."""
+        return self.relay is not None and self.relay.drives
+
+    def drive(self, on: bool) -> None:
+        if self.relay is not None:
+            self.relay.drive(on)
+
+    def _text(self, data: bytes) -> None:
+        """What the page says beside the machine's bytes. Raises Broken."""
+        try:
+            message = json.loads(data)
+        except (ValueError, RecursionError):
+            raise Broken(Closing(Code.UNSUPPORTED)) from None
+        if not isinstance(message, dict):
+            raise Broken(Closing(Code.UNSUPPORTED))
+        now = time.monotonic()
+        if now - self._said_since > SAID_WITHIN_S:
+            self._said, self._said_since = 0, now
+        self._said += 1
+        if self._said > MOST_SAID:
+            raise Broken(Closing(Code.TOO_MUCH))
+        self._owner.heard(self, message)
 
     def say(self, **message: object) -> None:
         """Tell our page something; a client that chose plain bytes is told nothing."""
@@ -157,7 +227,7 @@ class Console:
         if self._is_watched:
             self._loop.forget(self._sock)
         self._sock.close()
-        self._on_closed(self)
+        self._owner.closed(self)
 
     # -- the tick ------------------------------------------------------------------------------------------------------
 
@@ -176,7 +246,8 @@ class Console:
                 self.end(Closing(Code.NORMAL, "The browser does not answer."))
                 return
             self._ping_due, self._seen = now + settings.CONSOLE_PING_S, relay.from_machine
-            if not self._ws.is_full:
+            relay.keep_alive()
+            if not self._ws.is_full and self.stage is Stage.OPEN:
                 self._pinged_at = now
                 try:
                     self._ws.ping()

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 from websockify.websocket import WebSocket, WebSocketWantReadError
 
 from vms.console.closing import REASON_BYTES, Closing, Code
@@ -20,6 +21,8 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 #: The longest frame and the longest message that a browser may send; what people type and paste is far below.
 MESSAGE_BYTES = 256 * 1024
 CONTROL_BYTES = 125
+#: What a page says beside the machine's bytes is short.
+TEXT_BYTES = 1024
 #: Unmasking so few bytes as one number is quicker than making arrays.
 FEW_BYTES = 64
 _RESERVED_BITS = 0x70
@@ -40,17 +43,31 @@ class Broken(Exception):
         self.closing = closing
 
 
+def unmasked(data: memoryview | bytes, mask: bytes) -> bytes:
+    """`data` with the four bytes of `mask` laid over it again and again: that covers, and doing it again uncovers."""
+    length = len(data)
+    if length <= FEW_BYTES:
+        pad = (mask * (length // 4 + 1))[:length]
+        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")
+    # Moved to where words are aligned, and to a whole number of them, before it is changed in place.
+    words = bytearray(-(-length // 8) * 8)
+    words[:length] = data
+    array = numpy.frombuffer(words, numpy.uint64)
+    numpy.bitwise_xor(array, numpy.frombuffer(mask * 2, numpy.uint64), out=array)
+    return bytes(memoryview(words)[:length])
+
+
 class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no types
     """One browser. `receive` and `push` do what can be done now."""
 
-    def __init__(self, sock: Any, on_pong: Callable[[], None]) -> None:
+    def __init__(self, sock: Any, on_pong: Callable[[], None], on_text: Callable[[bytes], None] | None = None) -> None:
         super().__init__()
         sock.setblocking(False)
         self.socket = sock
         self.client = False
         self._send_buffer = b""
         self.is_closed = False
-        self._on_pong = on_pong
+        self._on_pong, self._on_text = on_pong, on_text
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
@@ -89,6 +106,12 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
             if frame is None:
                 break
             position += frame["length"]
+            if frame["opcode"] == TEXT and self._on_text is not None and frame["masked"]:
+                # Ours say what the person wants of the others; the engine knows no text. Raises Broken.
+                if not frame["fin"] or len(frame["payload"]) > TEXT_BYTES:
+                    raise Broken(Closing(Code.UNSUPPORTED))
+                self._on_text(bytes(frame["payload"]))
+                continue
             self._recv_queue.append(frame)
             try:
                 message = self._recvmsg()
@@ -118,12 +141,7 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
         return frame
 
     def _unmask(self, data: memoryview | bytes, mask: memoryview | bytes) -> bytes:
-        length = len(data)
-        if length > FEW_BYTES:
-            unmasked: bytes = super()._unmask(data, mask)
-            return unmasked
-        pad = (bytes(mask) * (length // 4 + 1))[:length]
-        return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")
+        return unmasked(data, bytes(mask))
 
     def handle_ping(self, data: bytes) -> None:
         # Only the newest ping needs an answer: who does not read our answers gets no more of them.

@@ -1,7 +1,8 @@
 """The right to open one console once: issue, redeem, revoke, sweep.
 
 A token has 256 random bits and exists in the browser only; we keep its hash, and of the session's key a hash too, so
-that neither can be used by who reads the table. A grant is bound to user, session, machine and kind, and waits 60 s.
+that neither can be used by who reads the table. A grant is bound to user (or guest link), session, machine and kind,
+and waits 60 s.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from django.utils import timezone
 
 from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
-from kvweb.audit.context import Acting, acting_as
-from kvweb.audit.services import record
 from providers.base import ConsoleKind, PowerState
 from vms.choices import Presence
 from vms.console.closing import Code, Refused
 from vms.console.signals import announce
-from vms.models import ConsoleGrant, VirtualMachine
+from vms.models import ConsoleGrant, GuestLink, VirtualMachine
 
 #: States in which no provider has a console to show.
 WITHOUT_CONSOLE = {PowerState.STOPPED, PowerState.CRASHED, PowerState.SUSPENDED}
@@ -45,9 +44,15 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def check(vm: VirtualMachine, kind: ConsoleKind, user: User) -> None:
-    """Raise Refused when `user` may not open this console now; asks our own rows only."""
-    if not allowed(user, "vm.console", vm):
+#: Who a grant is for: a person, or the link by which a guest came.
+Holder = User | GuestLink
+
+
+def check(vm: VirtualMachine, kind: ConsoleKind, holder: Holder) -> None:
+    """Raise Refused when `holder` may not open this console now; asks our own rows only."""
+    if isinstance(holder, GuestLink):
+        _check_link(holder, vm, kind)
+    elif not allowed(holder, "vm.console", vm):
         raise Refused(Code.NOT_ALLOWED)
     if vm.presence == Presence.DELETED:
         raise Refused(Code.GONE)
@@ -63,11 +68,19 @@ def check(vm: VirtualMachine, kind: ConsoleKind, user: User) -> None:
         raise Refused(Code.NOT_RUNNING)
 
 
+def _check_link(link: GuestLink, vm: VirtualMachine, kind: ConsoleKind) -> None:
+    """A link opens one console of one machine, until it expires, and is never worth more than who made it."""
+    is_over = link.revoked_at is not None or link.expires_at <= timezone.now()
+    if is_over or link.vm_id != vm.pk or link.kind != kind or not allowed(link.created_by, "vm.share", vm):
+        raise Refused(Code.NOT_ALLOWED, "This guest link does not work any more.")
+
+
 def issue(
     vm: VirtualMachine,
     kind: ConsoleKind,
     *,
-    user: User,
+    user: User | None = None,
+    guest_link: GuestLink | None = None,
     session_key: str,
     address: str | None = None,
     view_only: bool = False,
@@ -75,82 +88,91 @@ def issue(
     """A new grant and its token, which is nowhere else. Raises Refused."""
     if not session_key:
         raise Refused(Code.NO_SESSION)
-    check(vm, kind, user)
+    holder = _holder(user, guest_link)
+    check(vm, kind, holder)
     now = timezone.now()
-    recent = ConsoleGrant.objects.filter(user=user, created_at__gt=now - timedelta(minutes=1)).count()
+    recent = ConsoleGrant.objects.filter(_of(holder), created_at__gt=now - timedelta(minutes=1)).count()
     if recent >= settings.CONSOLE_GRANTS_PER_MINUTE:
         raise Refused(Code.TOO_MANY, "Too many consoles were opened in the last minute. Wait a little.")
     token = secrets.token_urlsafe(32)
     grant = ConsoleGrant.objects.create(
         vm=vm,
         user=user,
+        guest_link=guest_link,
         session_key=hashed(session_key),
         kind=kind.value,
         token_hash=hashed(token),
-        view_only=view_only,
+        view_only=view_only or (guest_link is not None and not guest_link.may_type),
         expires_at=now + timedelta(seconds=settings.CONSOLE_GRANT_S),
         address=address,
     )
     return Issued(grant, token)
 
 
-def redeem(grant_id: UUID, token: str, *, user: User, session_key: str, address: str | None = None) -> ConsoleGrant:
+def redeem(
+    grant_id: UUID,
+    token: str,
+    *,
+    user: User | None = None,
+    guest_link: GuestLink | None = None,
+    session_key: str,
+    address: str | None = None,
+) -> ConsoleGrant:
     """Use the grant up and return it with its machine. Raises Refused, with the same words whatever was wrong."""
     now = timezone.now()
-    mine = Q(uuid=grant_id, token_hash=hashed(token), user=user, session_key=hashed(session_key))
+    mine = _of(_holder(user, guest_link)) & Q(uuid=grant_id, token_hash=hashed(token), session_key=hashed(session_key))
     # One statement decides: of two connections with the same token one changes the row.
     changed = ConsoleGrant.objects.filter(
         mine, redeemed_at=None, revoked_at=None, closed_at=None, expires_at__gt=now
     ).update(redeemed_at=now, address=address)
     if changed != 1:
         raise Refused(Code.NOT_ALLOWED, "This right to open the console was used already or is too old.")
-    return ConsoleGrant.objects.select_related("vm__provider", "user").get(uuid=grant_id)
+    return ConsoleGrant.objects.select_related("vm__provider", "user", "guest_link__created_by").get(uuid=grant_id)
 
 
-def note_opened(grant_pk: int) -> None:
-    grant = ConsoleGrant.objects.select_related("vm", "user").get(pk=grant_pk)
-    _record(grant, "vm.console.opened", {"kind": grant.kind, "view_only": grant.view_only, "grant": str(grant.uuid)})
+def link_of(grant_id: UUID) -> GuestLink | None:
+    """The guest link that a grant was issued for; None for a person's grant and for none at all."""
+    return GuestLink.objects.filter(grants__uuid=grant_id).select_related("created_by").first()
 
 
-def note_closed(grant_pk: int, *, to_browser: int, to_machine: int, reason: str, was_open: bool) -> None:
-    """Write down the end of a redeemed grant; `was_open` says that a console was really carried."""
-    now = timezone.now()
+def name_of(grant: ConsoleGrant) -> str:
+    """As others at the console, and the audit, read who it is."""
+    if grant.guest_link is not None:
+        return f"{grant.guest_link.guest_name} (guest)"
+    return str(grant.user)
+
+
+def _holder(user: User | None, guest_link: GuestLink | None) -> Holder:
+    holder = user or guest_link
+    if holder is None or (user is not None and guest_link is not None):
+        raise ValueError("A grant is for a person or for a guest.")
+    return holder
+
+
+def _of(holder: Holder) -> Q:
+    return Q(guest_link=holder) if isinstance(holder, GuestLink) else Q(user=holder)
+
+
+def note_closed(grant_pk: int, *, to_browser: int, to_machine: int, reason: str) -> None:
+    """Write down the end of a redeemed grant."""
     ConsoleGrant.objects.filter(pk=grant_pk).update(
-        closed_at=now, bytes_to_browser=to_browser, bytes_to_machine=to_machine, end_reason=reason[:120]
+        closed_at=timezone.now(), bytes_to_browser=to_browser, bytes_to_machine=to_machine, end_reason=reason[:120]
     )
-    # With the machine's row its grants are gone too; the entries about it stay.
-    grant = ConsoleGrant.objects.select_related("vm", "user").filter(pk=grant_pk).first()
-    if grant is not None and was_open:
-        lasted_s = round((now - grant.redeemed_at).total_seconds(), 1) if grant.redeemed_at else 0
-        _record(
-            grant,
-            "vm.console.closed",
-            {
-                "kind": grant.kind,
-                "grant": str(grant.uuid),
-                "bytes_to_browser": to_browser,
-                "bytes_to_machine": to_machine,
-                "lasted_s": lasted_s,
-                "reason": reason,
-            },
-        )
-
-
-def _record(grant: ConsoleGrant, verb: str, details: dict[str, object]) -> None:
-    with acting_as(Acting(grant.user_id, grant.user.get_username(), grant.address)):
-        record(
-            verb,
-            subject=grant.vm.subject,
-            subject_name=grant.vm.name,
-            project_id=grant.vm.project_id,
-            details=details,
-        )
 
 
 def revoke(
-    *, grant: ConsoleGrant | None = None, vm: VirtualMachine | None = None, user: User | None = None, session: str = ""
+    *,
+    grant: ConsoleGrant | None = None,
+    vm: VirtualMachine | None = None,
+    user: User | None = None,
+    guest_link: GuestLink | None = None,
+    session: str = "",
+    why: str = "",
 ) -> int:
-    """Take back what matches all that is given: unused grants die, open consoles close at once. Returns how many."""
+    """Take back what matches all that is given: unused grants die, open consoles close at once. Returns how many.
+
+    `why` is the sentence that the person at an open console reads.
+    """
     wanted = Q()
     if grant is not None:
         wanted &= Q(pk=grant.pk)
@@ -158,11 +180,14 @@ def revoke(
         wanted &= Q(vm=vm)
     if user is not None:
         wanted &= Q(user=user)
+    if guest_link is not None:
+        wanted &= Q(guest_link=guest_link)
     if session:
         wanted &= Q(session_key=hashed(session))
     if not wanted:
         raise ValueError("Say whose consoles are meant.")
-    count = ConsoleGrant.objects.filter(wanted, revoked_at=None, closed_at=None).update(revoked_at=timezone.now())
+    standing = ConsoleGrant.objects.filter(wanted, revoked_at=None, closed_at=None)
+    count = standing.update(revoked_at=timezone.now(), revoked_why=why[:120])
     if count:
         announce()
     return count

@@ -11,18 +11,22 @@ import logging
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
+from providers.base import ConsoleKind
 from providers.models import Provider
-from vms.console import grants, standing
-from vms.console.admission import Ticket, admit
+from vms.console import listeners, sessions, standing
+from vms.console.admission import Ticket, admit, may_lead
 from vms.console.closing import Closing, Code
 from vms.console.console import Console, Stage
 from vms.console.database import Database
 from vms.console.guest import Guest
 from vms.console.handshake import Request
 from vms.console.loop import READ, Loop
+from vms.console.serial_hub import Hubs, Sitter, Wanted
+from vms.console.sharing import Rooms
 from vms.console.signals import Listener
 from vms.console.targets import Found, Link, Target, Targets
 
@@ -30,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 SWEEP_S = 3600.0
+#: How often one provider is asked whether its consoles are where they were.
+QUESTIONS_PER_S = 50
+#: How often what was carried is written down.
+NOTE_S = 10.0
 ACCEPT_AT_ONCE = 64
 #: How long a stopping proxy waits for browsers to take their close frames.
 FAREWELL_S = 2.5
@@ -54,8 +62,13 @@ class Proxy:
         self._consoles: set[Console] = set()
         #: One object per provider, the newest that a query brought, whatever the number of consoles.
         self._providers: dict[int, Provider] = {}
-        self._per_user: Counter[int] = Counter()
+        self._rooms = Rooms(self.loop, self._ask_may_lead, self._note_driver)
+        self._hubs = Hubs(self.loop, self._targets, self._not_seated)
+        #: Of each console what was written down last.
+        self._noted: dict[Console, tuple[int, int]] = {}
+        self._per_holder: Counter[str] = Counter()
         self._per_vm: Counter[int] = Counter()
+        self._per_provider: Counter[int] = Counter()
         self._is_checking = self._check_again = self._is_stopping = False
         self._signals: Listener | None = None
         if hear_signals:
@@ -72,8 +85,10 @@ class Proxy:
         self.loop.watch(self._listener, READ, self._accept)
         self.loop.every(TICK_S, self._tick)
         self.loop.every(settings.CONSOLE_RECHECK_S, self.check)
-        self.loop.every(SWEEP_S, lambda: self._database.do(grants.sweep))
-        self._database.do(grants.close_left_open)
+        self.loop.every(NOTE_S, self._note)
+        self.loop.every(SWEEP_S, lambda: self._database.do(listeners.sweep))
+        self._database.do(sessions.end_left_open)
+        self._listen_to_kept()
         if self._signals is not None:
             self._signals.start()
         try:
@@ -81,6 +96,7 @@ class Proxy:
         finally:
             if self._signals is not None:
                 self._signals.stop()
+            self._hubs.close()
             self._targets.close()
             self._database.close()
             self.loop.close()
@@ -148,7 +164,7 @@ class Proxy:
 
     def _admitted(self, guest: Guest, request: Request, result: tuple[Ticket, Provider] | Closing) -> None:
         ticket = None if isinstance(result, Closing) else result[0]
-        console = Console(self.loop, guest.sock, request, ticket, self._closed)
+        console = Console(self.loop, guest.sock, request, ticket, self)
         if console.stage is Stage.CLOSED:
             return
         self._consoles.add(console)
@@ -157,45 +173,75 @@ class Proxy:
             return
         ticket, provider = result
         self._providers[provider.pk] = provider
-        self._per_user[ticket.user_pk] += 1
+        self._per_holder[ticket.holder] += 1
         self._per_vm[ticket.vm_pk] += 1
+        self._per_provider[ticket.provider_pk] += 1
         closing = self._too_many(ticket)
         if closing is not None:
             console.end(closing)
             return
-        self._targets.open(provider, ticket.external_id, ticket.kind, lambda found: self._found(console, ticket, found))
+        if ticket.kind is ConsoleKind.SERIAL:
+            self._hubs.join(console, Wanted(ticket.vm_pk, ticket.vm_uuid, ticket.external_id, provider))
+        else:
+            self._targets.open(provider, ticket.external_id, ticket.kind, lambda found: self._found(console, found))
 
     def _too_many(self, ticket: Ticket) -> Closing | None:
         if self._is_stopping:
             return Closing(Code.RESTARTING)
         if len(self._consoles) > settings.CONSOLES_MAX:
-            return Closing(Code.TOO_MANY, "The portal carries as many consoles as it may.")
-        if self._per_user[ticket.user_pk] > settings.CONSOLES_PER_USER:
-            return Closing(Code.TOO_MANY, "You have too many consoles open. Close one.")
+            most = settings.CONSOLES_MAX
+            return Closing(Code.TOO_MANY, f"The portal carries {_consoles(most)}, which is the most. Try again later.")
+        of_guests = ticket.guest_link_pk is not None
+        most = settings.CONSOLES_PER_GUEST_LINK if of_guests else settings.CONSOLES_PER_USER
+        if self._per_holder[ticket.holder] > most:
+            whose = "This guest link has" if of_guests else "You have"
+            return Closing(Code.TOO_MANY, f"{whose} {_consoles(most)} open, which is the most. Close one.")
         if self._per_vm[ticket.vm_pk] > settings.CONSOLES_PER_VM:
-            return Closing(Code.TOO_MANY, "This machine has too many consoles open.")
+            most = settings.CONSOLES_PER_VM
+            return Closing(Code.TOO_MANY, f"This machine has {_consoles(most)} open, which is the most. Close one.")
         return None
 
-    def _found(self, console: Console, ticket: Ticket, found: Found) -> None:
+    def _not_seated(self, sitter: Sitter, found: Found) -> None:
+        if isinstance(sitter, Console):
+            self._found(sitter, found)
+
+    def _found(self, console: Console, found: Found) -> None:
         match found:
             case Target():
                 console.carry(found)
-                if console.stage is Stage.OPEN:
-                    self._database.do(lambda: grants.note_opened(ticket.grant_pk))
             case Link(url=url):
                 console.say(type="link", url=url)
                 console.end(Closing(Code.NOT_CARRIED, "This provider shows its consoles on a page of its own."))
             case Closing():
                 console.end(found)
 
-    def _closed(self, console: Console) -> None:
+    # -- what consoles tell --------------------------------------------------------------------------------------------
+
+    def opening(self, console: Console) -> None:
+        self._rooms.enter(console)
+
+    def opened(self, console: Console) -> None:
+        ticket, drives = console.ticket, console.drives
+        if ticket is not None:
+            self._database.do(lambda: sessions.note_opened(ticket.grant_pk, uuid=console.id, drives=drives))
+        self._rooms.tell(console)
+
+    def heard(self, console: Console, message: Mapping[str, object]) -> None:
+        self._rooms.heard(console, message)
+
+    def closed(self, console: Console) -> None:
         self._consoles.discard(console)
+        self._noted.pop(console, None)
+        self._rooms.leave(console)
         ticket = console.ticket
         if ticket is not None:
-            for counter, key in ((self._per_user, ticket.user_pk), (self._per_vm, ticket.vm_pk)):
-                counter[key] -= 1
-                if counter[key] <= 0:
-                    del counter[key]
+            self._per_holder[ticket.holder] -= 1
+            self._per_vm[ticket.vm_pk] -= 1
+            self._per_provider[ticket.provider_pk] -= 1
+            if self._per_holder[ticket.holder] <= 0:
+                del self._per_holder[ticket.holder]
+            if self._per_vm[ticket.vm_pk] <= 0:
+                del self._per_vm[ticket.vm_pk]
             self._write_down(console, ticket)
         self._stop_when_empty()
 
@@ -204,8 +250,13 @@ class Proxy:
         to_browser, to_machine = (relay.from_machine, relay.from_browser) if relay is not None else (0, 0)
         was_open = relay is not None
         self._database.do(
-            lambda: grants.note_closed(
-                ticket.grant_pk, to_browser=to_browser, to_machine=to_machine, reason=reason, was_open=was_open
+            lambda: sessions.note_closed(
+                console.id,
+                ticket.grant_pk,
+                to_browser=to_browser,
+                to_machine=to_machine,
+                reason=reason,
+                was_open=was_open,
             )
         )
 
@@ -213,6 +264,7 @@ class Proxy:
 
     def _tick(self) -> None:
         now = time.monotonic()
+        self._hubs.tick()
         for console in list(self._consoles):
             console.tick(now)
             if console.stage is Stage.OPEN and now >= console.endpoint_due:
@@ -239,6 +291,41 @@ class Proxy:
         if self._check_again:
             self.check()
 
+    def _ask_may_lead(self, ticket: Ticket, answer: Callable[[bool], None]) -> None:
+        self._database.do(lambda: may_lead(ticket), lambda told: answer(told is True))
+
+    def _note_driver(self, console: Console) -> None:
+        """The keyboard changed hands: pages are told at once."""
+        if console.relay is not None and console.stage is Stage.OPEN:
+            reading = _reading(console)
+            self._database.do(lambda: sessions.note_used([reading]))
+
+    def _note(self) -> None:
+        """Write down what was carried; of consoles that nobody uses there is nothing to write."""
+        changed = []
+        for console in self._consoles:
+            relay = console.relay
+            if console.stage is not Stage.OPEN or relay is None:
+                continue
+            counted = (relay.from_machine, relay.from_browser)
+            if self._noted.get(console) != counted:
+                self._noted[console] = counted
+                changed.append(_reading(console))
+        if changed:
+            self._database.do(lambda: sessions.note_used(changed))
+
+    def _listen_to_kept(self) -> None:
+        """Serial lines whose log is kept; asked for anew every few seconds."""
+        if self._is_stopping:
+            return
+
+        def keep(told: dict[int, Wanted] | Closing) -> None:
+            if not isinstance(told, Closing) and not self._is_stopping:
+                self._hubs.keep(told)
+            self.loop.after(settings.CONSOLE_RECHECK_S, self._listen_to_kept)
+
+        self._database.do(listeners.wanted, keep)
+
     def _vm_changed(self, vm_uuid: str) -> None:
         now = time.monotonic()
         mine = [each for each in self._consoles if each.ticket is not None and each.ticket.vm_uuid == vm_uuid]
@@ -250,15 +337,37 @@ class Proxy:
 
     def _ask_endpoint(self, console: Console, now: float) -> None:
         """The machine's console may be another one by now: providers give a freed port to the next machine."""
-        console.endpoint_due = now + settings.CONSOLE_ENDPOINT_CHECK_S
         ticket = console.ticket
-        if ticket is not None:
-            self._targets.ask(
-                self._providers[ticket.provider_pk],
-                ticket.external_id,
-                ticket.kind,
-                lambda told: _compare_endpoint(console, told),
-            )
+        if ticket is None or not console.endpoint:
+            # Of some consoles asking tells nothing: each answer is a new ticket.
+            console.endpoint_due = now + settings.CONSOLE_LIFE_S
+            return
+        # Many consoles at one provider are asked for in turn, so that it has other things to do as well.
+        pause_s = max(settings.CONSOLE_ENDPOINT_CHECK_S, self._per_provider[ticket.provider_pk] / QUESTIONS_PER_S)
+        console.endpoint_due = now + pause_s
+        self._targets.ask(
+            self._providers[ticket.provider_pk],
+            ticket.external_id,
+            ticket.kind,
+            lambda told: _compare_endpoint(console, told),
+        )
+
+
+def _consoles(count: int) -> str:
+    return "1 console" if count == 1 else f"{count} consoles"
+
+
+def _reading(console: Console) -> sessions.Reading:
+    relay = console.relay
+    if relay is None:
+        raise ValueError("This console is not open.")
+    return sessions.Reading(
+        uuid=console.id,
+        idle_s=time.monotonic() - relay.used_at,
+        drives=relay.drives,
+        to_browser=relay.from_machine,
+        to_machine=relay.from_browser,
+    )
 
 
 def _compare_endpoint(console: Console, told: str | Closing) -> None:

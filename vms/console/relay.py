@@ -12,27 +12,27 @@ from collections.abc import Callable
 
 from providers.base import ConsoleKind
 from vms.console.closing import Closing, Code, Refused
-from vms.console.framing import SCRATCH, Broken, ConsoleSocket, Gone
+from vms.console.framing import Broken, ConsoleSocket, Gone
 from vms.console.loop import READ, WRITE, Loop
-from vms.console.rfb import KEY, POINTER, QEMU, Gate, ViewOnly
+from vms.console.machine import Machine
+from vms.console.rfb import Gate
+from vms.console.rfb_input import KEY, POINTER, QEMU, Input
 
 _PEOPLE = {KEY, POINTER, QEMU}
-#: One read of the machine at most, so that a screen full of film leaves the other consoles their turn.
-PORTION = SCRATCH[: 128 * 1024]
 
 
 class Relay:
     __slots__ = (
-        "_filter",
         "_gate",
+        "_input",
         "_loop",
         "_machine",
         "_machine_interest",
         "_on_end",
-        "_to_machine",
         "_vnc",
         "_ws",
         "_ws_interest",
+        "drives",
         "from_browser",
         "from_machine",
         "is_running",
@@ -43,22 +43,18 @@ class Relay:
         self,
         loop: Loop,
         ws: ConsoleSocket,
-        machine: socket.socket,
+        machine: Machine,
         *,
         kind: ConsoleKind,
         password: str,
-        view_only: bool,
         on_end: Callable[[Closing], None],
     ) -> None:
-        machine.setblocking(False)
         self._loop, self._ws, self._machine, self._on_end = loop, ws, machine, on_end
         self._vnc = kind is ConsoleKind.VNC
-        # A viewer's messages can only be told apart when we know where they begin: behind the gate.
-        self._gate = Gate(password) if self._vnc and (password or view_only) else None
-        self._filter: Callable[[bytes], bytes] | None = None
-        if view_only:
-            self._filter = ViewOnly().feed if self._vnc else _nothing
-        self._to_machine = b""
+        # A browser's messages can only be told apart when we know where they begin: behind the gate.
+        self._gate = Gate(password) if self._vnc else None
+        self._input = Input(drives=False)
+        self.drives = False
         self._ws_interest = self._machine_interest = 0
         self.is_running = False
         self.from_browser = self.from_machine = 0
@@ -66,13 +62,40 @@ class Relay:
 
     def start(self) -> None:
         self.is_running = True
-        self._update()
+        if self._machine.has_more:
+            self._machine_ready(READ)
+        else:
+            self._update()
+
+    def drive(self, on: bool) -> None:
+        """Whether what people do there reaches the machine; from now on, between two messages."""
+        was, self.drives = self.drives, on
+        if not self._vnc or was == on:
+            self._input.drives = on
+        elif on:
+            self._input.drives = True
+        elif ups := self._input.let_go():
+            try:
+                self._write(ups)
+            except Refused as refused:
+                self._on_end(refused.closing)
+            else:
+                self._update()
+
+    def keep_alive(self) -> None:
+        """Something between us and the machine may cut connections on which nothing moves."""
+        try:
+            self._machine.keep_alive()
+        except Gone:
+            self._on_end(Closing(Code.ENDED))
+        else:
+            self._update()
 
     def stop(self) -> None:
         """Stop watching both and close the machine's side; the browser's stays open for the close frame."""
         if self.is_running:
             self.is_running = False
-            for sock, interest in ((self._ws.socket, self._ws_interest), (self._machine, self._machine_interest)):
+            for sock, interest in ((self._ws.socket, self._ws_interest), (self._machine.sock, self._machine_interest)):
                 if interest:
                     self._loop.forget(sock)
         self._machine.close()
@@ -85,7 +108,7 @@ class Relay:
         try:
             if events & WRITE:
                 self._ws.flush()
-            if events & READ and not self._to_machine:
+            if events & READ and not self._machine.is_full:
                 for message in self._ws.receive():
                     self._take(message)
             if self._ws.is_closed:
@@ -98,32 +121,29 @@ class Relay:
             self._on_end(refused.closing)
         else:
             self._update()
+            if self._machine.has_more and not self._ws.is_full:
+                self._machine_ready(READ)
 
     def _machine_ready(self, events: int) -> None:
         if not self.is_running:
             return
         try:
             if events & WRITE:
-                self._write(b"")
-            if events & READ and not self._ws.is_full:
-                count = self._machine.recv_into(PORTION)
-                if count == 0:
-                    self._on_end(Closing(Code.ENDED))
-                    return
-                self.from_machine += count
-                self._give(PORTION[:count])
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError:
+                self._machine.flush()
+            portions = self._machine.receive() if events & READ and not self._ws.is_full else ()
+        except Gone:
             self._on_end(Closing(Code.ENDED))
             return
+        try:
+            for portion in portions:
+                self.from_machine += len(portion)
+                self._give(portion)
         except Gone:
             self._on_end(Closing(Code.NORMAL, "The browser closed the console."))
-            return
         except Refused as refused:
             self._on_end(refused.closing)
-            return
-        self._update()
+        else:
+            self._update()
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
 
@@ -135,9 +155,14 @@ class Relay:
         if self._gate is not None:
             self._negotiate("browser", message)
         else:
-            self._write(self._filter(message) if self._filter is not None else message)
+            self._write(self._filtered(message))
 
-    def _give(self, data: memoryview) -> None:
+    def _filtered(self, data: bytes) -> bytes:
+        if self._vnc:
+            return self._input.feed(data)
+        return data if self.drives else b""
+
+    def _give(self, data: memoryview | bytes) -> None:
         """Bytes of the machine; `data` is only lent."""
         if self._gate is not None:
             self._negotiate("machine", bytes(data))
@@ -158,35 +183,31 @@ class Relay:
         if gate.is_open:
             self._gate = None
             if rest := gate.rest("browser"):
-                self._write(self._filter(rest) if self._filter is not None else rest)
+                self._write(self._filtered(rest))
             if rest := gate.rest("machine"):
                 self._ws.push(rest)
 
     def _write(self, data: bytes) -> None:
-        waiting = self._to_machine + data if self._to_machine else data
-        if not waiting:
+        if not data:
             return
         try:
-            sent = self._machine.send(waiting)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as exc:
+            self._machine.push(data)
+        except Gone as exc:
             raise Refused(Code.ENDED) from exc
-        self._to_machine = waiting[sent:] if sent < len(waiting) else b""
 
     # -- what to wait for ----------------------------------------------------------------------------------------------
 
     def _update(self) -> None:
         if not self.is_running:
             return
-        ws_full, machine_full = self._ws.is_full, bool(self._to_machine)
+        ws_full, machine_full = self._ws.is_full, self._machine.is_full
         ws = (0 if machine_full else READ) | (WRITE if ws_full else 0)
         machine = (0 if ws_full else READ) | (WRITE if machine_full else 0)
         if ws != self._ws_interest:
             self._watch(self._ws.socket, self._ws_interest, ws, self._browser_ready)
             self._ws_interest = ws
         if machine != self._machine_interest:
-            self._watch(self._machine, self._machine_interest, machine, self._machine_ready)
+            self._watch(self._machine.sock, self._machine_interest, machine, self._machine_ready)
             self._machine_interest = machine
 
     def _watch(self, sock: socket.socket, old: int, new: int, ready: Callable[[int], None]) -> None:
@@ -196,8 +217,3 @@ class Relay:
             self._loop.change(sock, new, ready)
         else:
             self._loop.forget(sock)
-
-
-def _nothing(message: bytes) -> bytes:
-    del message
-    return b""

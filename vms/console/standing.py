@@ -20,6 +20,8 @@ from vms.models import ConsoleGrant
 
 #: Rows are large beside what we keep of a console, so they are looked at in portions.
 BATCH = 200
+#: Where a session keeps the guest links whose secret it has shown.
+GUEST_LINKS = "console_guest_links"
 UNREAD = ["vm__nics", "vm__disks", "vm__snapshots", "vm__description", "vm__addresses", "vm__provider__host"]
 
 
@@ -51,6 +53,12 @@ def signed_in(session_keys: Iterable[str]) -> dict[str, User]:
     return found
 
 
+def guests_in(session_keys: Iterable[str]) -> dict[str, set[str]]:
+    """Which guest links these sessions were let in by, as uuids; one query. Needs no account."""
+    sessions = Session.objects.filter(session_key__in=set(session_keys), expire_date__gt=timezone.now())
+    return {session.session_key: set(session.get_decoded().get(GUEST_LINKS, [])) for session in sessions}
+
+
 def _same_password(user: User, told: str) -> bool:
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     return any(constant_time_compare(told, each) for each in hashes)
@@ -72,30 +80,40 @@ def ended_among(consoles: Sequence[Opened]) -> dict[int, Closing]:
 
 def _ended_in(batch: list[Opened]) -> dict[int, Closing]:
     people = signed_in(opened.session_key for opened in batch)
-    grants_with_vm = ConsoleGrant.objects.select_related("vm__provider").defer(*UNREAD)
+    grants_with_vm = ConsoleGrant.objects.select_related("vm__provider", "guest_link__created_by").defer(*UNREAD)
     rows = grants_with_vm.in_bulk([opened.grant_pk for opened in batch])
     ended: dict[int, Closing] = {}
     # One object per provider: what it can is read from JSON once, not once a console.
     providers: dict[int, Provider] = {}
     for row in rows.values():
         row.vm.provider = providers.setdefault(row.vm.provider_id, row.vm.provider)
+    of_guests = [each.session_key for each in batch if each.grant_pk in rows and rows[each.grant_pk].guest_link_id]
+    guests = guests_in(of_guests) if of_guests else {}
     for opened in batch:
-        closing = _judge(rows.get(opened.grant_pk), people.get(opened.session_key))
+        grant = rows.get(opened.grant_pk)
+        closing = _judge(grant, people.get(opened.session_key), guests.get(opened.session_key, set()))
         if closing is not None:
             ended[opened.grant_pk] = closing
     return ended
 
 
-def _judge(grant: ConsoleGrant | None, user: User | None) -> Closing | None:
+def _judge(grant: ConsoleGrant | None, user: User | None, guest_links: set[str]) -> Closing | None:
     if grant is None:
         return Closing(Code.GONE)
     if grant.revoked_at is not None:
-        return Closing(Code.NOT_ALLOWED, "The right to this console was taken back.")
-    if user is None or user.pk != grant.user_id:
+        return Closing(Code.NOT_ALLOWED, grant.revoked_why or "The right to this console was taken back.")
+    holder: grants.Holder
+    if grant.guest_link is not None:
+        if str(grant.guest_link.uuid) not in guest_links:
+            return Closing(Code.NO_SESSION)
+        holder = grant.guest_link
+    elif user is None or user.pk != grant.user_id:
         return Closing(Code.NO_SESSION)
+    else:
+        holder = user
     try:
         # The user object is shared by all consoles of its session, and so is the look at its memberships.
-        grants.check(grant.vm, ConsoleKind(grant.kind), user)
+        grants.check(grant.vm, ConsoleKind(grant.kind), holder)
     except Refused as refused:
         return refused.closing
     return None

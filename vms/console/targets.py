@@ -26,12 +26,16 @@ from providers.base import (
     ProviderError,
     StreamConsole,
     TcpConsole,
+    TlsConsole,
     UnixConsole,
+    WebSocketConsole,
 )
 from providers.models import Provider
 from providers.pool import connect
+from vms.console import upstream
 from vms.console.closing import Closing, Code
 from vms.console.loop import Loop
+from vms.console.machine import Machine, Plain
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ LANE_REST_S = 300.0
 class Target:
     """An open connection to a machine's console. `endpoint` names the other end; a restart changes it."""
 
-    sock: socket.socket
+    machine: Machine
     endpoint: str
     password: str = field(default="", repr=False)
 
@@ -68,7 +72,12 @@ def endpoint_of(target: ConsoleTarget) -> str:
             return f"unix:{target.path}"
         case StreamConsole():
             return f"stream:{target.endpoint}"
-        case _:
+        case TlsConsole():
+            return f"tls:{target.host}:{target.port}"
+        case WebSocketConsole():
+            # The address holds a ticket, which is another one each time.
+            return f"ws:{target.endpoint}" if target.endpoint else ""
+        case LinkConsole():
             return ""
 
 
@@ -78,7 +87,7 @@ def reach(target: ConsoleTarget) -> Target | Link | Closing:
         case TcpConsole():
             sock = socket.create_connection((target.host, target.port), timeout=settings.CONSOLE_PROVIDER_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return Target(sock, endpoint_of(target), target.password)
+            return Target(Plain(sock), endpoint_of(target), target.password)
         case UnixConsole():
             sock = socket.socket(socket.AF_UNIX)
             try:
@@ -87,13 +96,19 @@ def reach(target: ConsoleTarget) -> Target | Link | Closing:
             except OSError:
                 sock.close()
                 raise
-            return Target(sock, endpoint_of(target), target.password)
+            return Target(Plain(sock), endpoint_of(target), target.password)
         case StreamConsole():
-            return Target(target.connect(), endpoint_of(target), target.password)
+            return Target(Plain(target.connect()), endpoint_of(target), target.password)
+        case TlsConsole():
+            sock = socket.create_connection((target.host, target.port), timeout=settings.CONSOLE_PROVIDER_S)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            secure = upstream.secured(sock, target.tls, target.server_name or target.host)
+            return Target(Plain(secure), endpoint_of(target), target.password)
+        case WebSocketConsole():
+            machine = upstream.connected(target, settings.CONSOLE_PROVIDER_S)
+            return Target(machine, endpoint_of(target), target.password)
         case LinkConsole():
             return Link(target.url)
-        case _:
-            return Closing(Code.NOT_CARRIED, "The portal cannot carry this provider's consoles yet.")
 
 
 class _Errand:
@@ -111,7 +126,7 @@ class _Errand:
     def _finish(self, result: object) -> None:
         if self.is_over:
             if isinstance(result, Target):
-                result.sock.close()
+                result.machine.close()
             return
         self._timer.cancel()
         self.is_over = True

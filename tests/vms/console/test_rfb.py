@@ -7,7 +7,8 @@ import struct
 import pytest
 
 from vms.console.closing import Refused
-from vms.console.rfb import Gate, ViewOnly, answer_to
+from vms.console.rfb import Gate, answer_to
+from vms.console.rfb_input import Input
 
 ENCODINGS = struct.pack(">BBH3i", 2, 0, 3, 0, -316, -239)
 WITHOUT_BUTTONS = struct.pack(">BBH2i", 2, 0, 2, 0, -239)
@@ -88,24 +89,24 @@ def test_a_screen_that_does_not_open_is_said(talk: bytes) -> None:
 
 def test_a_viewer_may_look() -> None:
     sent = b"\0" + b"".join(LOOKING) + ENCODINGS
-    assert ViewOnly().feed(sent) == b"\x01" + b"".join(LOOKING) + WITHOUT_BUTTONS
+    assert Input(drives=False).feed(sent) == b"\x01" + b"".join(LOOKING) + WITHOUT_BUTTONS
 
 
 @pytest.mark.parametrize("message", ACTING)
 def test_a_viewer_may_not_act(message: bytes) -> None:
-    view = ViewOnly()
+    view = Input(drives=False)
     assert view.feed(b"\x01" + UPDATE + message + message + UPDATE) == b"\x01" + UPDATE + UPDATE
 
 
 def test_cutting_messages_into_pieces_smuggles_nothing() -> None:
     stream = b"\x01" + b"".join(message + UPDATE for message in ACTING) + ENCODINGS
-    view = ViewOnly()
+    view = Input(drives=False)
     passed = b"".join(view.feed(stream[place : place + 1]) for place in range(len(stream)))
     assert passed == b"\x01" + UPDATE * len(ACTING) + WITHOUT_BUTTONS
 
 
 def test_a_huge_clipboard_is_dropped_without_being_kept() -> None:
-    view = ViewOnly()
+    view = Input(drives=False)
     view.feed(b"\x01" + struct.pack(">BxxxI", 6, 1 << 30))
     for _ in range(64):
         assert view.feed(bytes(65536)) == b""
@@ -115,4 +116,4 @@ def test_a_huge_clipboard_is_dropped_without_being_kept() -> None:
 @pytest.mark.parametrize("message", [b"\x09\0\0\0", bytes([249, 0, 0, 0]), bytes([253, 0, 0, 0]), b"\xff\x07\0\0"])
 def test_a_message_nobody_knows_ends_the_console(message: bytes) -> None:
     with pytest.raises(Refused):
-        ViewOnly().feed(b"\x01" + message)
+        Input(drives=False).feed(b"\x01" + message)

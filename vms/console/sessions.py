@@ -1,0 +1,155 @@
+"""Open consoles as rows: written by the console service when one opens, is used and ends; closed by people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from kvweb.accounts.models import User
+from kvweb.audit.context import Acting, acting_as
+from kvweb.audit.services import record
+from kvweb.events.services import publish
+from vms.console import grants
+from vms.models import ConsoleGrant, ConsoleSession
+
+KEPT_FOR = timedelta(days=365)
+#: Rows that are written in one statement.
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the console service counted of one open console."""
+
+    uuid: UUID
+    #: Seconds since a key, the mouse or a character came from there.
+    idle_s: float
+    drives: bool
+    to_browser: int
+    to_machine: int
+
+
+def note_opened(grant_pk: int, *, uuid: UUID, drives: bool) -> None:
+    """A console was joined with its machine: its row, its audit entry, and the news."""
+    grant = ConsoleGrant.objects.select_related("vm", "user", "guest_link__created_by").get(pk=grant_pk)
+    with transaction.atomic():
+        session = ConsoleSession.objects.create(
+            uuid=uuid,
+            vm=grant.vm,
+            grant=grant,
+            user=grant.user,
+            guest_link=grant.guest_link,
+            who=grants.name_of(grant),
+            kind=grant.kind,
+            view_only=grant.view_only,
+            drives=drives,
+            address=grant.address,
+            active_at=timezone.now(),
+        )
+        _audit(session, "vm.console.opened", {"view_only": session.view_only})
+        _tell(session, "created")
+
+
+def note_closed(uuid: UUID, grant_pk: int, *, to_browser: int, to_machine: int, reason: str, was_open: bool) -> None:
+    """A redeemed grant is over; `was_open` says that a console was really carried."""
+    grants.note_closed(grant_pk, to_browser=to_browser, to_machine=to_machine, reason=reason)
+    # With the machine's row its sessions are gone too; the entries about it stay.
+    session = _with_vm().filter(uuid=uuid, ended_at=None).first() if was_open else None
+    if session is None:
+        return
+    with transaction.atomic():
+        session.bytes_to_browser, session.bytes_to_machine = to_browser, to_machine
+        _end(session, reason)
+
+
+def note_used(readings: Iterable[Reading]) -> None:
+    """Bytes, last use and keyboard of consoles that were used since the last call. Tells nobody: pages ask."""
+    now = timezone.now()
+    told = {reading.uuid: reading for reading in readings}
+    changed = []
+    for session in ConsoleSession.objects.filter(uuid__in=told, ended_at=None).select_related("vm"):
+        reading = told[session.uuid]
+        session.active_at = now - timedelta(seconds=reading.idle_s)
+        session.bytes_to_browser, session.bytes_to_machine = reading.to_browser, reading.to_machine
+        if session.drives != reading.drives:
+            session.drives = reading.drives
+            _tell(session, "changed")
+        changed.append(session)
+    fields = ["active_at", "bytes_to_browser", "bytes_to_machine", "drives"]
+    ConsoleSession.objects.bulk_update(changed, fields, batch_size=BATCH)
+
+
+def end_left_open() -> int:
+    """When the console service starts nothing is open: what looks so was lost with the process before it."""
+    grants.close_left_open()
+    left = list(_with_vm().filter(ended_at=None))
+    for session in left:
+        with transaction.atomic():
+            _end(session, "The console service was restarted.")
+    return len(left)
+
+
+def close(session: ConsoleSession, *, user: User) -> None:
+    """Take the console away from who has it; it closes at once, at the latest within five seconds."""
+    why = "You closed this console from another page." if session.user_id == user.pk else f"{user} closed this console."
+    if session.grant is not None:
+        grants.revoke(grant=session.grant, why=why)
+    record(
+        "vm.console.taken",
+        subject=session.vm.subject,
+        subject_name=session.vm.name,
+        actor=user,
+        project_id=session.vm.project_id,
+        details={"kind": session.kind, "who": session.who, "console": str(session.uuid)},
+    )
+
+
+def sweep() -> int:
+    """Delete the history of consoles after a year; what was audited stays."""
+    count, _ = ConsoleSession.objects.filter(ended_at__lt=timezone.now() - KEPT_FOR).delete()
+    return count
+
+
+def _with_vm() -> QuerySet[ConsoleSession]:
+    return ConsoleSession.objects.select_related("vm", "user", "guest_link__created_by")
+
+
+def _end(session: ConsoleSession, reason: str) -> None:
+    session.ended_at, session.end_reason, session.drives = timezone.now(), reason[:120], False
+    session.save()
+    _audit(
+        session,
+        "vm.console.closed",
+        {
+            "bytes_to_browser": session.bytes_to_browser,
+            "bytes_to_machine": session.bytes_to_machine,
+            "lasted_s": round((session.ended_at - session.opened_at).total_seconds(), 1),
+            "reason": reason,
+        },
+    )
+    _tell(session, "changed")
+
+
+def _audit(session: ConsoleSession, verb: str, details: dict[str, object]) -> None:
+    """In the name of who is at the console; a guest has only a name, and the entry says whose guest it was."""
+    if session.guest_link is not None:
+        details = {**details, "guest_of": session.guest_link.created_by.get_username()}
+    name = session.user.get_username() if session.user is not None else session.who
+    with acting_as(Acting(session.user_id, name, session.address)):
+        record(
+            verb,
+            subject=session.vm.subject,
+            subject_name=session.vm.name,
+            project_id=session.vm.project_id,
+            details={"kind": session.kind, "console": str(session.uuid), **details},
+        )
+
+
+def _tell(session: ConsoleSession, topic: str) -> None:
+    publish(session.subject, project_id=session.vm.project_id, topic=topic)

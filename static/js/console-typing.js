@@ -17,7 +17,7 @@ const ROWS = [
 const CODES = new Map(ROWS.flatMap(([first, codes]) => codes.map((code, index) => [first + index, code])));
 // One message to the service for about so long a piece of typing; it takes two a second at most.
 const PIECE_MS = 700;
-const MOST_STROKES = 64;
+const MOST_STROKES = 48;
 
 const tables = new Map();
 

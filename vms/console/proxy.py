@@ -24,6 +24,7 @@ from vms.console.console import Console, Stage
 from vms.console.database import Database
 from vms.console.guest import Guest
 from vms.console.handshake import Request
+from vms.console.keyboard import Keyboards
 from vms.console.loop import READ, Loop
 from vms.console.serial_hub import Hubs, Sitter, Wanted
 from vms.console.sharing import Rooms
@@ -63,6 +64,7 @@ class Proxy:
         #: One object per provider, the newest that a query brought, whatever the number of consoles.
         self._providers: dict[int, Provider] = {}
         self._rooms = Rooms(self.loop, self._ask_may_lead, self._note_driver)
+        self._keyboards = Keyboards(self.loop, self._provider_of, self._note_typed)
         self._hubs = Hubs(self.loop, self._targets, self._not_seated)
         #: Of each console what was written down last.
         self._noted: dict[Console, tuple[int, int]] = {}
@@ -97,6 +99,7 @@ class Proxy:
             if self._signals is not None:
                 self._signals.stop()
             self._hubs.close()
+            self._keyboards.close()
             self._targets.close()
             self._database.close()
             self.loop.close()
@@ -227,11 +230,21 @@ class Proxy:
         self._rooms.tell(console)
 
     def heard(self, console: Console, message: Mapping[str, object]) -> None:
-        self._rooms.heard(console, message)
+        if message.get("type") == "keys":
+            self._keyboards.heard(console, message)
+        else:
+            self._rooms.heard(console, message)
+
+    def _provider_of(self, console: Console) -> Provider | None:
+        return self._providers.get(console.ticket.provider_pk) if console.ticket is not None else None
+
+    def _note_typed(self, console: Console, strokes: int, lasted_s: float) -> None:
+        self._database.do(lambda: sessions.note_typed(console.id, strokes=strokes, lasted_s=lasted_s))
 
     def closed(self, console: Console) -> None:
         self._consoles.discard(console)
         self._noted.pop(console, None)
+        self._keyboards.left(console)
         self._rooms.leave(console)
         ticket = console.ticket
         if ticket is not None:
@@ -265,6 +278,7 @@ class Proxy:
     def _tick(self) -> None:
         now = time.monotonic()
         self._hubs.tick()
+        self._keyboards.tick(now)
         for console in list(self._consoles):
             console.tick(now)
             if console.stage is Stage.OPEN and now >= console.endpoint_due:

@@ -85,6 +85,13 @@ def note_used(readings: Iterable[Reading]) -> None:
     ConsoleSession.objects.bulk_update(changed, fields, batch_size=BATCH)
 
 
+def note_typed(uuid: UUID, *, strokes: int, lasted_s: float) -> None:
+    """Keys were pressed through the provider; which ones is nobody's business."""
+    session = _with_vm().filter(uuid=uuid).first()
+    if session is not None:
+        _audit(session, "vm.console.typed", {"strokes": strokes, "lasted_s": lasted_s})
+
+
 def end_left_open() -> int:
     """When the console service starts nothing is open: what looks so was lost with the process before it."""
     grants.close_left_open()

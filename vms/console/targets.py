@@ -239,6 +239,10 @@ class Targets:
         """Where the console is now, without connecting."""
         self._send(provider, lambda driver: endpoint_of(_ask(driver, external_id, kind)), done)
 
+    def do(self, provider: Provider, work: Work, done: Callable[..., None]) -> None:
+        """Whatever else a driver is asked; `done` gets its result in time, or a Closing."""
+        self._send(provider, work, done)
+
     def close(self) -> None:
         for lanes in self._lanes.values():
             lanes.close()

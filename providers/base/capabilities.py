@@ -48,6 +48,8 @@ class MachineFeatures(Features):
     keep_disks: bool = False
     description: bool = False
     firmwares: frozenset[str] = frozenset()
+    zones: dict[str, str] = {}
+    """Where a VM may be made, for `VmSpec.zone`: zone → words for a person. Empty: there is no such choice."""
     option_choices: dict[str, dict[str, str]] = {}
     """Of options whose values depend on the host: value → words for a person."""
     option_refusals: dict[str, str] = {}
@@ -93,6 +95,8 @@ class DiskFeatures(Features):
 
 class NicFeatures(Features):
     hot_plug: bool = False
+    mac: bool = False
+    """A card's MAC may be chosen; otherwise the provider gives it."""
     change_network: bool = False
     change_model: bool = False
     link: bool = False

@@ -211,12 +211,30 @@ class UnfinishedImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What running a VM costs, as the provider publishes it without tax; disks and traffic may come on top."""
+
+    currency: str
+    """ISO 4217: "EUR"."""
+    hourly: float | None = None
+    monthly: float | None = None
+    zone: str = ""
+    """Where it holds; empty: everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlavorRecord:
     external_id: str
     name: str
     vcpus: int
     memory_mib: int
     disk_gib: int | None = None
+    zones: tuple[str, ...] = ()
+    """Where it can be had; empty: everywhere, or not told."""
+    architecture: str = ""
+    """Of its processors, where a provider has several: "x86", "arm"."""
+    prices: tuple[Price, ...] = ()
+    """Empty: not published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from providers.base import Config
 
+#: Where VMs of a simulated cloud may be made.
+ZONES = {"hall-1": "Hall 1", "hall-2": "Hall 2"}
+
 
 class FakeConfig(Config):
     """Settings of one simulated cloud; the defaults make a private one with demonstration content."""

@@ -22,7 +22,7 @@ from providers.base import (
 from providers.fake.addresses import plug, unplug
 from providers.fake.blocks import iso_of, plugged
 from providers.fake.cloud import Cloud
-from providers.fake.config import FakeOptions
+from providers.fake.config import ZONES, FakeOptions
 from providers.fake.faults import fault_in_name
 from providers.fake.records import vm_record
 from providers.fake.state import Disk, Firewall, Flavor, Image, Network, Vm, Volume
@@ -109,6 +109,8 @@ class Creation:
         memory_mib = flavor.memory_mib if flavor else spec.memory_mib
         if spec.firmware and spec.firmware not in FIRMWARES:
             raise InvalidRequest(f"There is no firmware “{spec.firmware}”.", field="firmware")
+        if spec.zone and spec.zone not in ZONES:
+            raise InvalidRequest(f"There is no zone “{spec.zone}”.", field="zone")
         if spec.start:
             check_room(self.cloud, tx, vcpus=vcpus, memory_mib=memory_mib)
         for nic in spec.nics:

@@ -31,7 +31,7 @@ from providers.base import (
     VolumeFeatures,
 )
 from providers.fake.cards import FILTERS, MODELS
-from providers.fake.config import FakeConfig, FakeOptions
+from providers.fake.config import ZONES, FakeConfig, FakeOptions
 
 CAPABILITIES = Capabilities(
     machines=MachineFeatures(
@@ -46,6 +46,7 @@ CAPABILITIES = Capabilities(
         keep_disks=True,
         description=True,
         firmwares=frozenset({"bios", "uefi"}),
+        zones=ZONES,
     ),
     power=PowerFeatures(pause=True, soft_stop=True, reset=True),
     reshape=ReshapeFeatures(
@@ -73,6 +74,7 @@ CAPABILITIES = Capabilities(
     ),
     nics=NicFeatures(
         hot_plug=True,
+        mac=True,
         change_network=True,
         change_model=True,
         link=True,

@@ -19,6 +19,7 @@ from providers.base import (
     NicRecord,
     PoolRecord,
     PowerState,
+    Price,
     SnapshotRecord,
     SubnetRecord,
     VmRecord,
@@ -241,6 +242,7 @@ def flavor_record(flavor: Flavor) -> FlavorRecord:
         vcpus=flavor.vcpus,
         memory_mib=flavor.memory_mib,
         disk_gib=flavor.disk_gib,
+        prices=(Price(currency="EUR", hourly=0.005 * flavor.vcpus, monthly=3.0 * flavor.vcpus),),
     )
 
 

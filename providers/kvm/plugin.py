@@ -104,6 +104,7 @@ PLUGIN = Plugin(
         ),
         nics=NicFeatures(
             hot_plug=True,
+            mac=True,
             change_network=True,
             change_model=True,
             link=True,

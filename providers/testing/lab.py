@@ -156,6 +156,12 @@ class Lab:
             self.driver.close()
 
 
+def vm_with_a_volume(lab: Lab) -> VmRecord:
+    """The minimal VM; with one disk more where it may have several, since at some clouds the first is no volume."""
+    several = lab.can.machines.several_disks
+    return lab.vm(disks=(*lab.harness.minimal.disks, *((lab.harness.disk_spec(),) if several else ())))
+
+
 def only(items: Iterable[T]) -> T:
     """The one item; fails when there are none or several."""
     found = list(items)

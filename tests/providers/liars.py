@@ -477,6 +477,15 @@ def takes_the_disk_with_the_first_boot_data(driver: FakeDriver) -> None:
     bend(present(driver.reshape), remove_cloud_init=lambda vm: replace(remove(vm), disks=()))
 
 
+def makes_vms_anywhere(driver: FakeDriver) -> None:
+    honest = driver.machines.create
+
+    def create(spec: VmSpec, progress: Progress = QUIET) -> VmRecord:
+        return honest(spec.model_copy(update={"zone": ""}), progress)
+
+    bend(driver.machines, create=create)
+
+
 def clones_share_their_cards(driver: FakeDriver) -> None:
     honest = present(driver.clones).clone
 
@@ -692,6 +701,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (shows_what_is_to_come, "reshape::what_waits_for_the_next_start_is_told_and_comes"),
     (takes_any_option, "reshape::options_are_told_and_an_unknown_one_is_refused"),
     (takes_the_disk_with_the_first_boot_data, "reshape::first_boot_data_is_taken_away_once_and_the_disks_stay"),
+    (makes_vms_anywhere, "lifecycle::a_vm_lies_in_the_zone_that_was_asked_for"),
     (clones_share_their_cards, "clones::a_full_clone_is_a_vm_of_its_own"),
 )
 

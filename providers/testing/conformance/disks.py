@@ -98,7 +98,7 @@ def an_existing_volume_can_be_attached(lab: Lab) -> None:
     lab.delete_vm(vm.external_id)
 
 
-@promise(when=lambda can: can.disks and can.disks.existing and can.volumes and can.volumes.create)
+@promise(when=lambda can: can.disks and can.disks.existing and can.disks.shared and can.volumes and can.volumes.create)
 def a_volume_of_two_vms_survives_the_end_of_one(lab: Lab) -> None:
     first, second, volumes = lab.vm("first"), lab.vm("second"), present(lab.driver.volumes)
     # A shared volume must be raw where the format matters: two writers would ruin any other.

@@ -13,7 +13,7 @@ from providers.base import (
     VolumeSpec,
 )
 from providers.testing.checks import Recorder, refused
-from providers.testing.lab import Lab, only, present
+from providers.testing.lab import Lab, only, present, vm_with_a_volume
 from providers.testing.promises import promise
 
 
@@ -102,7 +102,7 @@ def a_volume_grows_and_never_shrinks(lab: Lab) -> None:
 
 @promise(when=lambda can: can.volumes, given=lambda harness: harness.minimal.disks)
 def the_disk_of_a_vm_is_not_deleted_under_it(lab: Lab) -> None:
-    vm, volumes = lab.vm(), present(lab.driver.volumes)
+    vm, volumes = vm_with_a_volume(lab), present(lab.driver.volumes)
     used = [volume for volume in volumes.list() if vm.external_id in volume.used_by]
     assert used, "No volume says that this VM uses it."
     for volume in used:

@@ -60,7 +60,7 @@ def admit(request: Request) -> tuple[Ticket, Provider]:
         grant_pk=grant.pk,
         user_pk=grant.user_id,
         guest_link_pk=grant.guest_link_id,
-        name=grants.name_of(grant),
+        name=grant.guest_link.guest_name if grant.guest_link else str(grant.user),
         vm_pk=grant.vm_id,
         vm_uuid=str(grant.vm.uuid),
         external_id=grant.vm.external_id,

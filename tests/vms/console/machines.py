@@ -74,6 +74,9 @@ class Directory:
     def __init__(self) -> None:
         self.answers: dict[str, ConsoleTarget | Exception | Callable[[], ConsoleTarget]] = {}
         self.asked: list[tuple[str, ConsoleKind]] = []
+        #: What was pressed on keyboards, and the error that pressing shall raise.
+        self.pressed: list[list[int]] = []
+        self.keys_fail: Exception | None = None
 
     def driver(self, provider: object) -> Any:
         """In place of `pool.connect`."""
@@ -94,6 +97,12 @@ class _Driver:
         if isinstance(answer, Exception):
             raise answer
         return answer() if callable(answer) else answer
+
+    def send_keys(self, external_id: str, strokes: Any, *, hold_ms: int = 20) -> None:
+        del external_id, hold_ms
+        if self._directory.keys_fail is not None:
+            raise self._directory.keys_fail
+        self._directory.pressed += [list(stroke) for stroke in strokes]
 
     def close(self) -> None:
         pass

@@ -1,0 +1,1 @@
+"""Hetzner Cloud, through its official library."""

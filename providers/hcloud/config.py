@@ -1,0 +1,137 @@
+"""What a Hetzner Cloud project needs to be reached, and what only its servers understand."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from providers.base import Config
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_TOKEN = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
+
+
+class HcloudConfig(Config):
+    """One project: a token belongs to exactly one, and sees nothing of the others."""
+
+    token: SecretStr = Field(
+        title="API token",
+        description="Of the project, with the permission “Read & Write”: Hetzner Console → project → Security → "
+        "API tokens.",
+    )
+    location: str = Field(
+        default="fsn1",
+        title="Location",
+        description="Where new VMs and volumes are made unless another is chosen: fsn1, nbg1, hel1, ash, hil, sin.",
+        pattern=r"^[a-z0-9-]{2,20}$",
+    )
+    endpoint: str = Field(
+        default="https://api.hetzner.cloud/v1",
+        title="Address of the API",
+        description="Another one only where requests go through a gateway of your own.",
+        max_length=500,
+        json_schema_extra={"group": "Connection"},
+    )
+    ca_certificate: str = Field(
+        default="",
+        title="CA certificate",
+        description="Of a gateway that uses a certificate authority of your own (PEM); beside those of the system.",
+        max_length=50_000,
+        json_schema_extra={"multiline": True, "group": "Connection"},
+    )
+    timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        le=300,
+        title="Patience (seconds)",
+        description="How long one request may wait for an answer.",
+        json_schema_extra={"group": "Connection"},
+    )
+    action_timeout_s: float = Field(
+        default=600.0,
+        gt=0,
+        le=7200,
+        title="Patience for actions (seconds)",
+        description="How long one action at Hetzner may take: making a server, a snapshot …",
+        json_schema_extra={"group": "Connection"},
+    )
+    retry_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=300,
+        title="Patience with locks (seconds)",
+        description="How long to try again while something else is being done to a server, or when asked to slow down.",
+        json_schema_extra={"group": "Connection"},
+    )
+    poll_s: float = Field(
+        default=0.5,
+        gt=0,
+        le=30,
+        title="Pause between questions (seconds)",
+        description="How often an action is asked whether it is done; longer ones are asked less and less often.",
+        json_schema_extra={"group": "Connection"},
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _looks_like_one(cls, token: SecretStr) -> SecretStr:
+        if not _TOKEN.fullmatch(token.get_secret_value().strip()):
+            raise ValueError("A token of Hetzner Cloud has 64 letters and digits")
+        return SecretStr(token.get_secret_value().strip())
+
+    @field_validator("endpoint")
+    @classmethod
+    def _safe(cls, endpoint: str) -> str:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
+            raise ValueError("The address must begin with https://")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("Without TLS the token could be read on its way; the address must begin with https://")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("The address must be plain, without user, question mark or hash")
+        _ = parts.port  # raises ValueError for what is no port
+        return endpoint.rstrip("/")
+
+    @model_validator(mode="after")
+    def _a_certificate(self) -> Self:
+        if self.ca_certificate and "BEGIN CERTIFICATE" not in self.ca_certificate:
+            raise ValueError("This is no certificate: it begins with -----BEGIN CERTIFICATE-----")
+        return self
+
+
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class HcloudOptions(BaseModel):
+    """What only servers of Hetzner Cloud understand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    public_ipv4: bool = Field(
+        default=True,
+        title="Public IPv4 address",
+        description="Costs a little every month. Counts for VMs that join the public network.",
+        json_schema_extra={"group": "Network"},
+    )
+    public_ipv6: bool = Field(
+        default=True,
+        title="Public IPv6 network",
+        description="Counts for VMs that join the public network.",
+        json_schema_extra={"group": "Network"},
+    )
+    firewalls: tuple[Reference, ...] = Field(
+        default=(),
+        title="Firewalls",
+        description="Names of firewalls of the project that are put before the VM's public network.",
+        json_schema_extra={"group": "Network"},
+    )
+    ssh_keys: tuple[Reference, ...] = Field(
+        default=(),
+        title="Keys of the project",
+        description="Names of SSH keys of the project for root, beside your own. With one, Hetzner sends no root "
+        "password by e-mail.",
+        json_schema_extra={"group": "Access"},
+    )

@@ -18,6 +18,7 @@ from providers.base import (
     PowerState,
     StreamConsole,
     TcpConsole,
+    TlsConsole,
     UnixConsole,
     VmRecord,
     WebSocketConsole,
@@ -164,7 +165,7 @@ def network(record: NetworkRecord) -> dict[str, Any]:
 def address_of_console(target: ConsoleTarget, scheme: str) -> str:
     """A console as one URL without any secret; "stream:…" for one that only this process can open."""
     match target:
-        case TcpConsole():
+        case TcpConsole() | TlsConsole():
             host = f"[{target.host}]" if ":" in target.host else target.host
             return f"{scheme}://{host}:{target.port}"
         case UnixConsole():

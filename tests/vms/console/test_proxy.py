@@ -452,7 +452,7 @@ def test_a_stopping_proxy_says_come_back(
         (Unreachable(), Code.PROVIDER),
         (RuntimeError("a driver's mistake"), Code.BROKEN),
         (TcpConsole(host="127.0.0.1", port=1), Code.PROVIDER),
-        (WebSocketConsole(url="wss://elsewhere.test"), Code.NOT_CARRIED),
+        (WebSocketConsole(url="wss://127.0.0.1:1"), Code.PROVIDER),
         (LinkConsole(url="https://vendor.test/console"), Code.NOT_CARRIED),
     ],
 )

@@ -1,0 +1,1 @@
+"""VMware vSphere: a vCenter, or a single ESXi host, over its SOAP interface."""

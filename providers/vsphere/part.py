@@ -1,0 +1,85 @@
+"""What all facets share: the connection, and finding and reading one VM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from providers.base import NotFound, PowerState, Progress, VmRecord
+from providers.base.progress import QUIET
+from providers.vsphere import tasks
+from providers.vsphere.config import VsphereConfig
+from providers.vsphere.connection import Connection
+from providers.vsphere.native import vim, vmodl
+from providers.vsphere.note import KEY, Note
+from providers.vsphere.properties import Found, one, retrieve, step, wanted
+from providers.vsphere.records import VM_PATHS, Place, is_template, power_of, vm_record
+
+
+class Part:
+    """Base of the facets. Its methods raise the SDK's faults: they are for inside `vendor_calls()`."""
+
+    def __init__(self, connection: Connection, config: VsphereConfig) -> None:
+        self.connection = connection
+        self.config = config
+
+    def handle(self, external_id: str) -> Any:
+        return self.connection.object(vim.VirtualMachine, external_id)
+
+    def look(self, external_id: str, *more: str) -> tuple[Found, Mapping[str, Place]]:
+        """A VM's properties and where it runs, in one call. Raises NotFound for what is gone or is a template."""
+        objects = [
+            one(
+                self.handle(external_id),
+                step(vim.VirtualMachine, "runtime.host", step(vim.HostSystem, "parent")),
+            )
+        ]
+        properties = [
+            wanted(vim.VirtualMachine, *VM_PATHS, *more),
+            wanted(vim.HostSystem, "name", "parent"),
+            wanted(vim.ComputeResource, "name"),
+        ]
+        try:
+            everything = list(retrieve(self.connection, objects, properties))
+        except vmodl.fault.ManagedObjectNotFound as exc:
+            raise NotFound("The VM does not exist any more.", str(exc)) from exc
+        vm = next(found for found in everything if found.id == external_id)
+        if is_template(vm):
+            raise NotFound("This is a template by now, and not a VM.")
+        return vm, places_of(everything)
+
+    def record(self, external_id: str) -> VmRecord:
+        return vm_record(*self.look(external_id))
+
+    def state(self, external_id: str) -> PowerState:
+        return power_of(self.look(external_id)[0])[0]
+
+    def finish(
+        self,
+        task: Any,
+        progress: Progress = QUIET,
+        *,
+        part: tuple[int, int] = (0, 100),
+        sentence: str = "",
+        can_stop: bool = True,
+    ) -> str:
+        return tasks.wait(self.connection, task, progress, part=part, sentence=sentence, can_stop=can_stop)
+
+    def reconfigure(self, external_id: str, spec: Any, progress: Progress = QUIET) -> None:
+        """One change of a VM, to its end; a change is short and is not broken off half-way."""
+        self.finish(self.handle(external_id).ReconfigVM_Task(spec), progress, can_stop=False)
+
+    def keep(self, external_id: str, known: Note, spec: Any) -> None:
+        """A change together with a new note."""
+        spec.extraConfig = [*(spec.extraConfig or ()), vim.option.OptionValue(key=KEY, value=known.to_text())]
+        self.reconfigure(external_id, spec)
+
+
+def places_of(everything: list[Found]) -> Mapping[str, Place]:
+    """Where hosts are, from what was read with the VMs."""
+    names = {found.id: found.text("name") for found in everything if found.kind.endswith("ComputeResource")}
+    return {
+        found.id: Place(found.text("name"), names.get(found.text("parent"), ""))
+        for found in everything
+        if found.kind == "HostSystem"
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kvweb.accounts.models import User
-from vms import looks
+from vms import looks, screenshots
 from vms.models import VirtualMachine
 from vms.tab import Tab
 
@@ -13,6 +13,7 @@ from vms.tab import Tab
 def _context(vm: VirtualMachine, user: User) -> dict[str, Any]:
     return {
         "consoles": looks.console_links(vm, user),
+        "sees_screen": screenshots.may_see(vm, user),
         "reason": looks.why_no_console(vm, user),
         "start": next((button for button in looks.buttons(vm, user) if button.name in {"start", "resume"}), None),
     }

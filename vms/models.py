@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from kvweb.accounts.models import Project
 from providers.base import Capabilities, ConsoleKind, PowerState
@@ -87,6 +88,8 @@ class VirtualMachine(models.Model):
     options = models.JSONField(null=True, blank=True)
     #: What changes when it is next switched off and on, in words.
     pending = models.JSONField(default=list, blank=True)
+    #: Whether people with the right to its console see pictures of its screen in lists and on its page.
+    shows_screen = models.BooleanField(default=True)
     #: Of the record that this row was written from; equal means that there is nothing to compare or to write.
     fingerprint = models.CharField(max_length=32, blank=True)
     #: When the provider was last asked for what this row says: news that were read before that are old.
@@ -180,6 +183,11 @@ class GuestLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} console of {self.vm} for the guest {self.guest_name}"
+
+    @property
+    def is_valid(self) -> bool:
+        """Neither expired nor taken back; whether who made it still may is asked when it is used."""
+        return self.revoked_at is None and self.expires_at > timezone.now()
 
     @property
     def project_id(self) -> int:

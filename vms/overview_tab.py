@@ -6,7 +6,7 @@ from typing import Any
 
 from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
-from vms import looks
+from vms import looks, screenshots
 from vms.models import VirtualMachine
 from vms.tab import Tab
 
@@ -18,6 +18,8 @@ def _context(vm: VirtualMachine, user: User) -> dict[str, Any]:
         "ssh_command": looks.ssh_command(vm),
         "addresses": looks.address_facts(vm),
         "disk_count": looks.disk_count(vm),
+        "sees_screen": screenshots.may_see(vm, user),
+        "consoles": looks.console_links(vm, user),
     }
 
 

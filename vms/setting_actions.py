@@ -58,6 +58,20 @@ SET_AUTOSTART = VmAction(
     in_bulk=False,
     place="settings",
 )
+SHOW_SCREEN = VmAction(
+    name="show-screen",
+    label="Change",
+    title="Pictures of the screen of “{name}”",
+    doing="Changing settings",
+    done="The setting is changed.",
+    icon="pencil",
+    verb="vm.change",
+    needs=lambda vm: vm.can.consoles is not None and vm.can.consoles.screenshot,
+    run=setting_services.show_screen,
+    form=setting_forms.ShowScreenForm,
+    in_bulk=False,
+    place="settings",
+)
 APPLY_PENDING = VmAction(
     name="apply-pending",
     label="Restart now",
@@ -73,4 +87,4 @@ APPLY_PENDING = VmAction(
     place="settings",
 )
 
-ACTIONS = (RESIZE, CHANGE_OPTIONS, SET_AUTOSTART, APPLY_PENDING)
+ACTIONS = (RESIZE, CHANGE_OPTIONS, SET_AUTOSTART, SHOW_SCREEN, APPLY_PENDING)

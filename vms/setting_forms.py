@@ -61,6 +61,17 @@ class AutostartForm(ActionForm):
         self.take("autostart", bool(self.subject.autostart))
 
 
+class ShowScreenForm(ActionForm):
+    subject: VirtualMachine
+
+    shows_screen = forms.BooleanField(required=False, label="Show pictures of its screen in lists and on its page")
+
+    question = "Only people who may open its console see them, and they are taken only while somebody looks."
+
+    def dress(self) -> None:
+        self.take("shows_screen", self.subject.shows_screen)
+
+
 class OptionsForm(ActionForm):
     """One group of the kind's options, which the link names."""
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+
 from kvweb.accounts.actions import ActionRefused
 from kvweb.accounts.models import User
+from kvweb.audit.services import record
+from kvweb.events.services import publish
 from kvweb.jobs.models import Job
-from vms import option_fields
+from vms import option_fields, screenshots
 from vms.models import VirtualMachine
 from vms.services import start_job
 
@@ -51,6 +55,25 @@ def set_autostart(vm: VirtualMachine, *, user: User, autostart: bool) -> Job:
         user=user,
         params={"autostart": autostart},
     )
+
+
+@transaction.atomic
+def show_screen(vm: VirtualMachine, *, user: User | None = None, shows_screen: bool) -> None:
+    """Pictures of its screen are the portal's own; what was kept of them goes at once."""
+    vm.shows_screen = shows_screen
+    vm.save(update_fields=["shows_screen"])
+    details = {"shows_screen": shows_screen}
+    record(
+        "vm.show_screen",
+        subject=vm.subject,
+        subject_name=vm.name,
+        actor=user,
+        project_id=vm.project_id,
+        details=details,
+    )
+    publish(vm.subject, project_id=vm.project_id)
+    if not shows_screen:
+        screenshots.drop(vm.uuid)
 
 
 def apply_pending(vm: VirtualMachine, *, user: User | None = None) -> Job:

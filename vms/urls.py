@@ -1,6 +1,15 @@
 from django.urls import include, path
 
-from vms import action_views, bulk_views, create_views, list_views, metrics_views, views
+from vms import (
+    action_views,
+    bulk_views,
+    console_menu_views,
+    create_views,
+    list_views,
+    metrics_views,
+    screenshots_views,
+    views,
+)
 from vms.tabs import TABS
 
 app_name = "vms"
@@ -10,6 +19,8 @@ urlpatterns = [
     path("create", create_views.create, name="create"),
     path("rows", list_views.rows, name="rows"),
     path("sparklines", metrics_views.sparklines, name="sparklines"),
+    path("screens", screenshots_views.screens, name="screens"),
+    path("<uuid:uuid>/screen", screenshots_views.screen, name="screen"),
     path("bulk", bulk_views.bulk, name="bulk"),
     path("<uuid:uuid>/", views.detail, name="detail"),
     path("<uuid:uuid>/header", views.header, name="header"),
@@ -18,6 +29,7 @@ urlpatterns = [
     path("<uuid:uuid>/do/<slug:action>", action_views.do, name="do"),
     path("<uuid:uuid>/description", views.describe, name="describe"),
     path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
+    path("<uuid:uuid>/console/<slug:kind>/menu", console_menu_views.menu, name="console_menu"),
     path("", include("vms.console.urls")),
     path("<uuid:uuid>/metrics/data", metrics_views.data, name="metrics_data"),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),

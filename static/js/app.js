@@ -15,4 +15,5 @@ import "./edit.js";
 import "./tabs.js";
 import "./charts.js";
 import "./sparklines.js";
+import "./screens.js";
 import "./reading.js";

@@ -7,6 +7,5 @@ from vms.console import views
 urlpatterns = [
     path("<uuid:uuid>/console/<slug:kind>", views.page, name="console"),
     path("<uuid:uuid>/console/<slug:kind>/state", views.state, name="console_state"),
-    path("<uuid:uuid>/console/<slug:kind>/menu", views.menu, name="console_menu"),
     path("<uuid:uuid>/console/<slug:kind>/grant", views.grant, name="console_grant"),
 ]

@@ -15,7 +15,7 @@ from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
 from kvweb.audit.context import address_of
 from providers.base import ConsoleKind
-from vms import looks, typing_keys
+from vms import typing_keys
 from vms.console import grants
 from vms.console.closing import Code, Refused
 from vms.models import VirtualMachine
@@ -23,9 +23,6 @@ from vms.selectors import visible_to, with_jobs
 from vms.typing_layouts import LAYOUTS
 
 LABELS = {ConsoleKind.VNC: "Screen", ConsoleKind.SERIAL: "Serial console"}
-#: What the menu beside the screen offers, by the names of the actions.
-POWER = frozenset({"start", "resume", "stop", "restart", "pause", "reset", "force-stop"})
-MEDIA = ("insert_iso", "eject_iso")
 STATUS = {Code.NO_SESSION: 401, Code.NOT_ALLOWED: 403, Code.GONE: 404, Code.NOT_RUNNING: 409, Code.TOO_MANY: 429}
 
 
@@ -73,17 +70,6 @@ def state(request: HttpRequest, uuid: UUID, kind: str) -> HttpResponse:
     """The machine's badge, fetched anew when the machine changed."""
     vm, console = _asked_for(request, uuid, kind)
     return render(request, "vms/console_state.html", {"vm": vm, "kind": console.value})
-
-
-@require_GET
-def menu(request: HttpRequest, uuid: UUID, kind: str) -> HttpResponse:
-    """Power and media: what may be done to the machine beside its screen, fetched when the menu is opened."""
-    vm, console = _asked_for(request, uuid, kind)
-    user = _user(request)
-    power = [button for button in looks.buttons(vm, user) if button.name in POWER]
-    disks = looks.buttons_of(vm, user, "disks")
-    media = [disks[name] for name in MEDIA if name in disks]
-    return render(request, "vms/console_menu.html", {"vm": vm, "kind": console.value, "buttons": [*power, *media]})
 
 
 @require_POST

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 
 from kvweb.portal.measure import Meters
 from kvweb.portal.watch import Watcher
+from vms.screenshots_camera import Cameras
 
 
 class Command(BaseCommand):
@@ -22,5 +23,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         measuring = threading.Thread(target=Meters().run, args=(stop,), name="measure", daemon=True)
         measuring.start()
+        picturing = threading.Thread(target=Cameras().run, args=(stop,), name="screens", daemon=True)
+        picturing.start()
         Watcher().run(stop)
         measuring.join(timeout=5)
+        picturing.join(timeout=5)

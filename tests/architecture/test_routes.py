@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from django.db import transaction
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.utils import timezone
 from pytest_django import Settings
 
 from kvweb.accounts.models import Membership, Project, Role, SshKey, User
@@ -28,7 +30,7 @@ from storage.models import Image, Pool, Upload, Volume
 from tests.conftest import PASSWORD, MakeVm
 from vms.console import targets
 from vms.flavors import default_flavors
-from vms.models import VirtualMachine
+from vms.models import ConsoleSession, GuestLink, VirtualMachine
 
 #: Who comes by, in the order of the columns: one who is not signed in, charlie the stranger, vera who views, bob who
 #: operates, alice who is a member, maria who manages, root who administers.
@@ -49,6 +51,7 @@ GET  /icons/{icons}.svg                200     200     200     200     200     2
 GET  /vms/                             in      200     200     200     200     200     200
 GET  /vms/rows?ids={vm}                in      200     200     200     200     200     200
 GET  /vms/sparklines?ids={vm},{on}     in      200     200     200     200     200     200
+GET  /vms/screens?ids={vm},{on}        in      200     200     200     200     200     200
 GET  /vms/create                       in      200     403     403     200     200     200
 POST /vms/create                       in      422     403     403     302+    302+    302+
 HTMX /vms/bulk                         401     204     204     204+    204+    204+    204+
@@ -90,7 +93,22 @@ POST /vms/{vm}/do/assign               in      404     302     302     302     3
 GET  /vms/{on}/console/vnc             in      404     403     200     200     200     200
 GET  /vms/{on}/console/serial/state    in      404     200     200     200     200     200
 GET  /vms/{on}/console/vnc/menu        in      404     200     200     200     200     200
+GET  /vms/{on}/screen                  in      404     404     404     404     404     404
 POST /vms/{on}/console/vnc/grant       in      404     403     200+    200+    200+    200+
+
+GET  /vms/{on}/guests                  in      404     403     403     200     200     200
+POST /vms/{on}/guests                  in      404     403     403     200+    200+    200+
+POST /vms/{on}/guests/{link}/revoke    in      404     403     403     302+    302+    302+
+GET  /vms/{on}/serial-log              in      404     403     200     200     200     200
+GET  /vms/{on}/serial-log/download     in      404     403     200+    200+    200+    200+
+HTMX /vms/{on}/do/keep-serial-log      401     404     403     403     200+    200+    200+
+
+GET  /consoles/                        in      200     200     200     200     200     200
+GET  /consoles/rows?ids={console}      in      200     200     200     200     200     200
+HTMX /consoles/{console}/close         401     404     404     200+    404     200+    200+
+GET  /guest/{link}                     200     200     200     200     200     200     200
+POST /guest/{link}/enter               403     403     403     403     403     403     403
+POST /guest/{link}/grant               403     403     403     403     403     403     403
 
 GET  /jobs/                            in      200     200     200     200     200     200
 GET  /jobs/active                      in      200     200     200     200     200     200
@@ -203,6 +221,8 @@ SENT: dict[str, dict[str, str]] = {
     "/vms/{vm}/do/assign": {"project": "{other_project}"},
     "/providers/add/fake": {"name": "Newtown", "config_demo": ""},
     "/providers/{provider}/edit": {"name": "Renamed"},
+    "/vms/{on}/guests": {"guest_name": "Gina", "kind": "vnc", "hours": "4"},
+    "/guest/{link}/enter": {"secret": "guessed"},
     "/pools/create": {"provider": "{backyard}", "name": "new", "type": "dir", "dir-path": "/srv/new"},
     "/images/add/catalogue": {"entry": "debian-13", "place": "{pool}", "project": "{project}"},
     "/images/add/url": {"url": "https://images.example.org/x.img", "place": "{pool}", "project": "{project}"},
@@ -319,9 +339,16 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
     own_image = Image.objects.create(provider=backyard, external_id="i-2", name="ours", project=project)
     wanted = Image.objects.create(provider=backyard, name="coming", project=project)
     Upload.objects.create(image=wanted, user=alice, file_name="coming.img", size=10, chunk_bytes=10)
+    on = make_vm(name="db", power="running", consoles=["vnc", "serial"])
+    link = GuestLink.objects.create(
+        vm=on, kind="vnc", guest_name="Gary", created_by=alice, expires_at=timezone.now() + timedelta(hours=1)
+    )
+    console = ConsoleSession.objects.create(vm=on, user=bob, who="bob", kind="vnc", active_at=timezone.now())
     return {
         "vm": str(make_vm(name="web", problem="Start failed: It does not answer.").uuid),
-        "on": str(make_vm(name="db", power="running", consoles=["vnc", "serial"]).uuid),
+        "on": str(on.uuid),
+        "link": str(link.uuid),
+        "console": str(console.uuid),
         "job": str(job.uuid),
         "image": str(image.uuid),
         "own_image": str(own_image.uuid),

@@ -112,7 +112,8 @@ class Page {
 
   heard(said) {
     if (said.type === "latency") this.showLatency(said.ms);
-    else if (said.type === "notice") this.notice(said.sentence);
+    // The line above the screen says that already, with its answers.
+    else if (said.type === "notice") { if (!/asks for the keyboard\.$/.test(said.sentence)) this.notice(said.sentence); }
     else if (said.type === "people") {
       this.people.heard(said);
       if (said.drives !== this.drives) { this.drives = said.drives; this.screen.drive?.(said.drives); }

@@ -26,21 +26,24 @@ function showInRow(row) {
     thumb.append(small);
     name.prepend(thumb);
     thumb.addEventListener("pointerenter", () => enlarge(thumb, uuid, row.querySelector("[data-open]")?.textContent ?? ""));
-    thumb.addEventListener("pointerleave", () => thumb.querySelector(".screen-large")?.remove());
+    thumb.addEventListener("pointerleave", () => document.querySelector(".screen-large")?.remove());
   }
   const image = thumb.querySelector("img");
   if (image.dataset.at !== String(at)) { image.dataset.at = at; image.src = address(uuid, "row"); }
 }
 
-// The picture in readable size beside the small one, while the pointer is on it.
+// The picture in readable size beside the small one, while the pointer is on it; a table would cut it off.
 function enlarge(thumb, uuid, name) {
-  if (thumb.querySelector(".screen-large")) return;
+  document.querySelector(".screen-large")?.remove();
   const place = document.createElement("span");
   place.className = "screen-large";
-  place.append(Object.assign(document.createElement("img"), { alt: `The screen of ${name}`, src: address(uuid, "page") }));
-  const { top, bottom } = thumb.getBoundingClientRect();
-  if (innerHeight - bottom < 340 && top > 340) place.classList.add("is-above");
-  thumb.append(place);
+  const { top, bottom, left } = thumb.getBoundingClientRect();
+  const image = Object.assign(document.createElement("img"), { alt: `The screen of ${name}`, src: address(uuid, "page") });
+  image.onload = () => { place.style.top = `${innerHeight - bottom > place.offsetHeight + 12 ? bottom + 6 : Math.max(6, top - place.offsetHeight - 6)}px`; };
+  place.style.left = `${left}px`;
+  place.style.top = `${bottom + 6}px`;
+  place.append(image);
+  document.body.append(place);
 }
 
 function showOnPage(link) {
@@ -83,6 +86,6 @@ async function renew() {
 }
 
 document.addEventListener("visibilitychange", renew);
-document.addEventListener("kvweb:rows", show);
+document.addEventListener("kvweb:rows", () => { document.querySelector(".screen-large")?.remove(); show(); });
 document.body.addEventListener("htmx:afterSettle", (event) => { show(); if (event.target.id === "results" || event.target.querySelector?.("[data-screen]")) { tries = 0; renew(); } });
 renew();

@@ -7,6 +7,8 @@ urlpatterns = [
     path("", include("kvweb.ui.urls")),
     path("vms/", include("vms.urls")),
     path("jobs/", include("kvweb.jobs.urls")),
+    path("consoles/", include("vms.session_urls")),
+    path("guest/", include("vms.guest_urls")),
     path("networks/", include("networking.urls")),
     path("images/", include("storage.image_urls")),
     path("pools/", include("storage.pool_urls")),

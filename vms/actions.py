@@ -11,6 +11,7 @@ from vms import (
     migration_actions,
     nic_actions,
     services,
+    session_actions,
     setting_actions,
     snapshot_actions,
 )
@@ -139,6 +140,7 @@ ACTIONS: dict[str, VmAction] = {
         *nic_actions.ACTIONS,
         *snapshot_actions.ACTIONS,
         *setting_actions.ACTIONS,
+        *session_actions.ACTIONS,
         *clone_actions.ACTIONS,
         *migration_actions.ACTIONS,
         DELETE,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.template.defaultfilters import filesizeformat
+
 from kvweb.audit.models import AuditEntry
 from kvweb.jobs.models import Job, JobState
 from kvweb.jobs.selectors import history_of
@@ -22,9 +24,14 @@ DEEDS: dict[str, tuple[str, str]] = {
     "vm.assign": ("Handed it to another project", "folder"),
     "vm.dismiss": ("Dismissed it", "x"),
     "vm.dismiss_problem": ("Dismissed the problem", "check"),
-    "vm.console": ("Opened a console", "device-desktop"),
-    "console.open": ("Opened a console", "device-desktop"),
-    "console.close": ("Closed a console", "device-desktop"),
+    "vm.console.opened": ("Opened a console", "device-desktop"),
+    "vm.console.closed": ("Left a console", "device-desktop"),
+    "vm.console.taken": ("Closed somebody's console", "plug-connected-x"),
+    "vm.guest_link.created": ("Made a link for a guest", "user-plus"),
+    "vm.guest_link.revoked": ("Took a guest's link back", "ban"),
+    "vm.serial_log.kept": ("Had the serial log kept always", "device-floppy"),
+    "vm.serial_log.dropped": ("Had the serial log kept only while somebody watches", "device-floppy"),
+    "vm.serial_log.downloaded": ("Downloaded the serial log", "download"),
 }
 STATE_LOOK = {
     JobState.QUEUED: ("clock", "blue"),
@@ -58,7 +65,28 @@ def _of_job(job: Job) -> Entry:
 
 def _of_audit(entry: AuditEntry) -> Entry:
     words, icon = DEEDS.get(entry.verb, (entry.verb.replace(".", " ").replace("_", " ").capitalize(), "info-circle"))
-    return Entry(entry.at, words, entry.actor_name or "The portal", icon, "secondary")
+    return Entry(entry.at, words, entry.actor_name or "The portal", icon, "secondary", _note_of(entry))
+
+
+def _note_of(entry: AuditEntry) -> str:
+    """What of an entry's details people ask about: which console, how long, from where, and for whom."""
+    details = entry.details
+    if not entry.verb.startswith(("vm.console.", "vm.guest_link.")):
+        return ""
+    parts = [{"vnc": "Screen", "serial": "Serial console"}.get(details.get("kind"), "")]
+    if entry.verb == "vm.console.closed":
+        parts.append(f"for {duration_words(timedelta(seconds=details.get('lasted_s', 0)))}")
+        carried = filesizeformat(details.get("bytes_to_browser", 0))
+        parts.append(f"{carried} seen, {filesizeformat(details.get('bytes_to_machine', 0))} sent")
+        parts.append(str(details.get("reason", "")).rstrip("."))
+    elif details.get("view_only"):
+        parts.append("watching only")
+    parts += [str(details[name]) for name in ("who", "guest") if details.get(name)]
+    if details.get("guest_of"):
+        parts.append(f"let in by {details['guest_of']}")
+    if entry.address:
+        parts.append(f"from {entry.address}")
+    return ", ".join(part for part in parts if part)
 
 
 def of(vm: VirtualMachine) -> list[Entry]:

@@ -5,9 +5,11 @@ from vms import (
     bulk_views,
     console_menu_views,
     create_views,
+    guest_views,
     list_views,
     metrics_views,
     screenshots_views,
+    serial_log_views,
     views,
 )
 from vms.tabs import TABS
@@ -31,6 +33,10 @@ urlpatterns = [
     path("<uuid:uuid>/dismiss-problem", views.dismiss_problem, name="dismiss_problem"),
     path("<uuid:uuid>/console/<slug:kind>/menu", console_menu_views.menu, name="console_menu"),
     path("", include("vms.console.urls")),
+    path("<uuid:uuid>/guests", guest_views.links, name="guests"),
+    path("<uuid:uuid>/guests/<uuid:link_uuid>/revoke", guest_views.revoke, name="revoke_guest"),
+    path("<uuid:uuid>/serial-log", serial_log_views.page, name="serial_log"),
+    path("<uuid:uuid>/serial-log/download", serial_log_views.download, name="serial_log_download"),
     path("<uuid:uuid>/metrics/data", metrics_views.data, name="metrics_data"),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),
     *(path(f"<uuid:uuid>/{tab}", views.detail, {"tab": tab}, name=tab) for tab in TABS if tab != "overview"),

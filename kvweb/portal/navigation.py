@@ -34,6 +34,7 @@ entries += [
         count=count_active,
         counted="active",
     ),
+    Entry(label="Consoles", url="consoles:list", icon="device-desktop", position=35, when=_is_signed_in),
     Entry(
         label="Images",
         url="images:list",

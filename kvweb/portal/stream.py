@@ -38,6 +38,7 @@ from kvweb.events.services import CHANNEL
 logger = logging.getLogger(__name__)
 
 SORTS = {"vms": "vm:", "jobs": "job:", "providers": "provider:"}
+SORTS |= {"consoles": "console:"}
 SORTS |= {"pools": "pool:", "volumes": "volume:", "networks": "network:", "images": "image:"}
 HEARTBEAT_S = 15.0
 #: Ids are given before commit, so an event with a smaller id may appear after a larger one: look back a little. Hearing

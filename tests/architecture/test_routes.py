@@ -263,7 +263,8 @@ class Line:
 
     @property
     def names_an_object(self) -> bool:
-        return re.search(r"/\{(?!icons)", self.address) is not None
+        # The door for guests is the same whether there is such a link or not.
+        return re.search(r"/\{(?!icons|link\})|/guests/\{link", self.address) is not None
 
     def __str__(self) -> str:
         return f"{self.method} {self.address}"
@@ -370,6 +371,7 @@ def things(people: dict[str, User | None], project: Project, fake_provider: Prov
 UNKNOWN: Things = {
     **dict.fromkeys(("vm", "on", "job", "provider", "project", "other_project", "person", "image"), str(uuid4())),
     **dict.fromkeys(("backyard", "pool", "volume", "network", "own_image", "upload"), str(uuid4())),
+    **dict.fromkeys(("link", "console"), str(uuid4())),
     **dict.fromkeys(("member", "key"), "987654"),
     "icons": "0",
 }

@@ -14,7 +14,7 @@ from django.utils import timezone
 from kvweb.accounts.models import User
 from kvweb.audit.context import Acting, acting_as
 from kvweb.audit.services import record
-from kvweb.events.services import publish
+from kvweb.events.services import News, publish_many
 from vms.console import grants
 from vms.models import ConsoleGrant, ConsoleSession
 
@@ -159,4 +159,6 @@ def _audit(session: ConsoleSession, verb: str, details: dict[str, object]) -> No
 
 
 def _tell(session: ConsoleSession, topic: str) -> None:
-    publish(session.subject, project_id=session.vm.project_id, topic=topic)
+    project_id = session.vm.project_id
+    of_machine = News(f"vm-consoles:{session.vm.uuid}", project_id)
+    publish_many([News(session.subject, project_id, topic), of_machine])

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from kvweb.accounts.access import allowed
+from kvweb.accounts.access import Person, allowed
 from kvweb.accounts.models import User
 from kvweb.audit.context import address_of
 from providers.base import ConsoleKind
@@ -40,7 +40,7 @@ def _asked_for(request: HttpRequest, uuid: UUID, kind: str) -> tuple[VirtualMach
     return vms[0], ConsoleKind(kind)
 
 
-def context_of(vm: VirtualMachine, kind: ConsoleKind, user: User) -> dict[str, Any]:
+def context_of(vm: VirtualMachine, kind: ConsoleKind, user: Person) -> dict[str, Any]:
     """What `vms/console_part.html` needs to show this console."""
     return {
         "vm": vm,

@@ -1,0 +1,34 @@
+"""Whether a machine's serial line is listened to also while nobody watches."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from kvweb.accounts.models import User
+from kvweb.audit.services import record
+from kvweb.events.services import publish
+from vms.models import VirtualMachine
+
+
+def keep_log(vm: VirtualMachine, *, user: User) -> None:
+    """From now on; the console service notices within a few seconds."""
+    _set(vm, user, keeps=True)
+
+
+def drop_log(vm: VirtualMachine, *, user: User) -> None:
+    """What was kept so far stays until its time is over."""
+    _set(vm, user, keeps=False)
+
+
+def _set(vm: VirtualMachine, user: User, *, keeps: bool) -> None:
+    with transaction.atomic():
+        vm.keeps_serial_log = keeps
+        vm.save(update_fields=["keeps_serial_log"])
+        record(
+            "vm.serial_log.kept" if keeps else "vm.serial_log.dropped",
+            subject=vm.subject,
+            subject_name=vm.name,
+            actor=user,
+            project_id=vm.project_id,
+        )
+        publish(vm.subject, project_id=vm.project_id)

@@ -1,0 +1,103 @@
+"""What a machine's serial line said: read, searched, downloaded by those who may open it themselves."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.text import get_valid_filename
+from django.views.decorators.http import require_GET
+
+from kvweb.accounts.access import allowed
+from kvweb.audit.services import record
+from kvweb.ui.htmx import is_htmx, target
+from vms import looks
+from vms.console import serial_log
+from vms.console.serial_log import Line
+from vms.models import VirtualMachine
+from vms.view_parts import found_vm, user_of
+
+#: Of what was found the newest are shown; the file has all.
+MOST_LINES = 500
+MARK_WORDS = {
+    serial_log.STARTED: "The machine started",
+    serial_log.ENDED: "The line ended: the machine was switched off, or nobody listened any more",
+    serial_log.LISTENING: "Listening again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    number: int
+    text: str
+    at: datetime | None
+    mark: str
+
+
+def _asked_for(request: HttpRequest, uuid: UUID) -> VirtualMachine:
+    """Who may not open the console may not read what it said either."""
+    vm = found_vm(request, uuid)
+    if not allowed(user_of(request), "vm.console", vm):
+        raise PermissionDenied("Your role in this project may not read what consoles showed.")
+    return vm
+
+
+def _shown(line: Line) -> Shown:
+    at = datetime.fromtimestamp(line.at, UTC) if line.at is not None else None
+    return Shown(line.number, line.text, at, MARK_WORDS.get(line.mark, line.mark))
+
+
+@require_GET
+def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    vm = _asked_for(request, uuid)
+    text = request.GET.get("q", "").strip()[:200]
+    wanted = text.casefold()
+    found = 0
+    newest: deque[Line] = deque(maxlen=MOST_LINES)
+    for line in serial_log.lines(vm.uuid):
+        if not wanted or wanted in line.text.casefold():
+            found += 1
+            newest.append(line)
+    context = {
+        "vm": vm,
+        "lines": [_shown(line) for line in newest],
+        "found": found,
+        "left_out": found - len(newest),
+        "text": text,
+        "size_kib": (serial_log.size_of(vm.uuid) + 1023) // 1024,
+        "acts": looks.buttons_of(vm, user_of(request), "console"),
+    }
+    part = is_htmx(request) and target(request) == "results"
+    return render(request, "consoles/_serial_log.html" if part else "consoles/serial_log.html", context)
+
+
+@require_GET
+def download(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
+    """The whole log as plain text, with a line where the machine started. Reading it is audited."""
+    vm = _asked_for(request, uuid)
+    record(
+        "vm.serial_log.downloaded",
+        subject=vm.subject,
+        subject_name=vm.name,
+        actor=user_of(request),
+        project_id=vm.project_id,
+    )
+    name = get_valid_filename(f"{vm.name or 'machine'}-serial.log")
+    return StreamingHttpResponse(
+        _text(vm),
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _text(vm: VirtualMachine) -> Iterator[str]:
+    for line in map(_shown, serial_log.lines(vm.uuid)):
+        at = f"{line.at:%Y-%m-%d %H:%M:%S}" if line.at else " " * 19
+        yield f"{at}  {f'--- {line.mark} ---' if line.mark else line.text}\n"

@@ -25,7 +25,7 @@ from providers.vsphere.devices import Layout, own_mac
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.native import vim
 from providers.vsphere.part import Part
-from providers.vsphere.properties import Found, below, children, in_view, read_one, retrieve, typed, wanted
+from providers.vsphere.properties import below, children, read_one, typed
 from providers.vsphere.records import KIB_PER_GIB, note_of
 from providers.vsphere.site import Site, read_site, vm_folder
 
@@ -59,7 +59,7 @@ class Creation(Part):
             progress.checkpoint()
             if spec.start:
                 progress.report(90, "Starting it")
-                self.finish(self.handle(external_id).PowerOnVM_Task(None), progress)
+                self.run_task(self.handle(external_id).PowerOnVM_Task(None), progress)
             progress.checkpoint()
         except BaseException:
             self.undo(instance)
@@ -84,7 +84,7 @@ class Creation(Part):
             self.destroy(external_id)
             return self.run(spec, progress)
         if spec.start and found.text("runtime.powerState") == "poweredOff":
-            self.finish(self.handle(external_id).PowerOnVM_Task(None), progress)
+            self.run_task(self.handle(external_id).PowerOnVM_Task(None), progress)
         return external_id
 
     # -- undoing ----------------------------------------------------------------------------------------------------
@@ -110,8 +110,8 @@ class Creation(Part):
         vm = self.handle(external_id)
         found = read_one(self.connection, vm, "runtime.powerState")
         if found.text("runtime.powerState") != "poweredOff":
-            self.finish(vm.PowerOffVM_Task(), can_stop=False)
-        self.finish(vm.Destroy_Task(), can_stop=False)
+            self.run_task(vm.PowerOffVM_Task(), can_stop=False)
+        self.run_task(vm.Destroy_Task(), can_stop=False)
 
 
 class _Plan:
@@ -187,7 +187,7 @@ class _Plan:
         config.deviceChange = layout.changes
         config.extraConfig = guestinfo.pairs({**self.note(unfinished=False), **self.guest()})
         task = self.folder.CreateVM_Task(config, self.pool, self.host)
-        return self.part.finish(task, progress, part=(10, 85), sentence="Making the VM")
+        return self.part.run_task(task, progress, part=(10, 85), sentence="Making the VM")
 
     # -- from a template --------------------------------------------------------------------------------------------
 
@@ -211,7 +211,7 @@ class _Plan:
         else:
             location.disk = _locators(original, location.datastore, thin=self.spec.disks[0].thin)
         task = template.CloneVM_Task(self.folder, self.spec.name, spec)
-        external_id = self.part.finish(task, progress, part=(10, 70), sentence="Copying the template")
+        external_id = self.part.run_task(task, progress, part=(10, 70), sentence="Copying the template")
         progress.checkpoint()
         progress.report(72, "Plugging in disks and network")
         layout = Layout(typed(self.connection, self.part.handle(external_id), "config.hardware.device") or ())
@@ -319,7 +319,7 @@ def check_name(name: str) -> None:
 
 def refuse_taken_name(part: Part, name: str) -> None:
     """vSphere lets the same name be used in every folder; the portal's folder and those below it have it once."""
-    for found in all_vms(part, "name"):
+    for found in part.everybody("name"):
         if found.text("name") == name:
             raise AlreadyExists(f"There is a VM or template called “{name}” already.", field="name")
 
@@ -329,19 +329,12 @@ def refuse_taken_macs(part: Part, macs: list[str], *, own: str = "") -> None:
     wished = {mac.lower() for mac in macs if mac}
     if not wished:
         return
-    for found in all_vms(part, "config.hardware.device"):
+    for found in part.everybody("config.hardware.device"):
         if found.id == own:
             continue
         for device in children(found.values.get("config.hardware.device")):
             if below(device, "macAddress").lower() in wished:
                 raise AlreadyExists("Another network card has this MAC address.", field="mac")
-
-
-def all_vms(part: Part, *paths: str) -> list[Found]:
-    """Every VM and template of the datacenter with these properties, in one call and its pages."""
-    connection = part.connection
-    view = connection.view(vim.VirtualMachine)
-    return list(retrieve(connection, [in_view(view)], [wanted(vim.VirtualMachine, *paths)]))
 
 
 def read_options(options: Mapping[str, Any]) -> VsphereOptions:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from providers.base import Capabilities, Config, Driver
+from providers.vsphere.clones import VsphereClones
 from providers.vsphere.config import VsphereConfig
 from providers.vsphere.connection import Connection, demand_open
+from providers.vsphere.consoles import VsphereConsoles
+from providers.vsphere.disks import VsphereDisks
 from providers.vsphere.errors import vendor_calls
+from providers.vsphere.events import VsphereEvents
+from providers.vsphere.host import VsphereHost
+from providers.vsphere.images import VsphereImages
 from providers.vsphere.machines import VsphereMachines
+from providers.vsphere.networks import VsphereNetworks
+from providers.vsphere.nics import VsphereNics
 from providers.vsphere.plugin import PLUGIN
+from providers.vsphere.pools import VspherePools
 from providers.vsphere.power import VspherePower
+from providers.vsphere.reshape import VsphereReshape
 from providers.vsphere.site import vm_folder
+from providers.vsphere.snapshots import VsphereSnapshots
+from providers.vsphere.volumes import VsphereVolumes
 
 
 class VsphereDriver(Driver):
@@ -17,6 +29,18 @@ class VsphereDriver(Driver):
 
     machines: VsphereMachines
     power: VspherePower
+    snapshots: VsphereSnapshots
+    reshape: VsphereReshape
+    disks: VsphereDisks
+    nics: VsphereNics
+    clones: VsphereClones | None
+    consoles: VsphereConsoles
+    pools: VspherePools
+    volumes: VsphereVolumes
+    images: VsphereImages
+    networks: VsphereNetworks
+    host: VsphereHost
+    events: VsphereEvents
 
     def __init__(self, config: Config) -> None:
         """Sign in within the deadline; raises Unreachable, AuthenticationFailed, InvalidRequest."""
@@ -25,6 +49,19 @@ class VsphereDriver(Driver):
         parts = (self.connection, self.config)
         self.machines = VsphereMachines(*parts)
         self.power = VspherePower(*parts)
+        self.snapshots = VsphereSnapshots(*parts)
+        self.reshape = VsphereReshape(*parts)
+        self.disks = VsphereDisks(*parts)
+        self.nics = VsphereNics(*parts)
+        # A single host has no clones: that is the vCenter's work.
+        self.clones = VsphereClones(*parts) if self.connection.is_vcenter else None
+        self.consoles = VsphereConsoles(*parts)
+        self.pools = VspherePools(*parts)
+        self.volumes = VsphereVolumes(*parts)
+        self.images = VsphereImages(*parts)
+        self.networks = VsphereNetworks(*parts)
+        self.host = VsphereHost(*parts)
+        self.events = VsphereEvents(*parts)
 
     def probe(self) -> Capabilities:
         """What this server can do; also whether the configured datacenter and folder are there."""
@@ -33,10 +70,10 @@ class VsphereDriver(Driver):
             self.ping()
             vm_folder(self.connection)
         declared = PLUGIN.declares
-        found = {}
-        if not self.connection.is_vcenter:
-            found["machines"] = declared.machines.model_copy(update={"create_from_image": False})
-        return declared.model_copy(update=found).within(declared)
+        if self.connection.is_vcenter:
+            return declared
+        machines = declared.machines.model_copy(update={"create_from_image": False, "full_copy": False})
+        return declared.model_copy(update={"machines": machines, "clones": None})
 
     def ping(self) -> None:
         demand_open(self.connection)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from providers.base import CloudInit, NicSpec
-from providers.guest.cloudinit import render
+from providers.guest.cloudinit import SeedTexts, render
 from providers.vsphere.native import vim
 
 USER_DATA, META_DATA = "guestinfo.userdata", "guestinfo.metadata"
@@ -22,10 +22,14 @@ KEYS = (USER_DATA, f"{USER_DATA}.encoding", META_DATA, f"{META_DATA}.encoding")
 def values(wish: CloudInit, *, name: str, instance_id: str, nics: Sequence[NicSpec]) -> Mapping[str, str]:
     """What the guest is told, by key."""
     texts = render(wish, name=name, instance_id=instance_id, nics=nics)
-    meta: dict[str, Any] = yaml.safe_load(texts.meta_data)
+    return encoded(texts)
+
+
+def encoded(texts: SeedTexts) -> Mapping[str, str]:
+    """The keys for these texts. What the network should be is a part of the meta data here."""
+    meta: dict[str, Any] = yaml.safe_load(texts.meta_data) or {}
     if texts.network_config:
-        meta["network"] = _encoded(texts.network_config)
-        meta["network.encoding"] = "base64"
+        meta |= {"network": _encoded(texts.network_config), "network.encoding": "base64"}
     text: str = yaml.safe_dump(meta, sort_keys=False, allow_unicode=True)
     return {
         USER_DATA: _encoded(texts.user_data),

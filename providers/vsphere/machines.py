@@ -7,12 +7,11 @@ from typing import Any
 
 from providers.base import QUIET, Conflict, Machines, NotFound, Progress, VmRecord, VmSpec
 from providers.vsphere import note
-from providers.vsphere.creation import Creation, all_vms
-from providers.vsphere.devices import Layout
+from providers.vsphere.creation import Creation
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.native import vim
 from providers.vsphere.part import Part, places_of
-from providers.vsphere.properties import Found, children, in_view, retrieve, typed, wanted
+from providers.vsphere.properties import Found, children, in_view, retrieve, wanted
 from providers.vsphere.records import VM_PATHS, backing_files, is_template, note_of, vm_record
 from providers.vsphere.site import vm_folder
 
@@ -48,7 +47,7 @@ class VsphereMachines(Part, Machines):
 
     def find(self, name: str) -> VmRecord:
         with vendor_calls():
-            for found in all_vms(self, "name", "config.template"):
+            for found in self.everybody("name", "config.template"):
                 if found.text("name") == name and not is_template(found):
                     return self.record(found.id)
         raise NotFound(f"There is no VM called “{name}”.")
@@ -89,7 +88,7 @@ class VsphereMachines(Part, Machines):
             if "snapshot" in found.values and not with_snapshots:
                 raise Conflict("The VM has snapshots; delete them first.")
             files = set(_files(found))
-            others = self._used_by_others(external_id)
+            others = self.used_by_others(external_id)
             parents = {file for each in others for file in each[1:]} & files
             if parents:
                 raise Conflict(
@@ -99,35 +98,25 @@ class VsphereMachines(Part, Machines):
             vm = self.handle(external_id)
             if found.text("runtime.powerState") != "poweredOff":
                 progress.report(10, "Switching it off")
-                self.finish(vm.PowerOffVM_Task(), can_stop=False)
+                self.run_task(vm.PowerOffVM_Task(), can_stop=False)
             if keep_disks and "snapshot" in found.values:
                 progress.report(20, "Merging its snapshots")
-                self.finish(vm.RemoveAllSnapshots_Task(None, None), can_stop=False)
+                self.run_task(vm.RemoveAllSnapshots_Task(None, None), can_stop=False)
             self._unplug(external_id, None if keep_disks else foreign)
             progress.report(50, "Deleting it")
-            self.finish(vm.Destroy_Task(), can_stop=False)
+            self.run_task(vm.Destroy_Task(), can_stop=False)
             progress.report(100, "Deleted")
 
     def _unplug(self, external_id: str, files: set[str] | None) -> None:
         """Take out the disks with these files, or all of them, and leave the files."""
         if files is not None and not files:
             return
-        layout = Layout(typed(self.connection, self.handle(external_id), "config.hardware.device") or ())
+        layout = self.layout(external_id)
         for disk in layout.disks:
             if files is None or getattr(disk.backing, "fileName", "") in files:
                 layout.remove(disk)
         if layout.changes:
             self.reconfigure(external_id, vim.vm.ConfigSpec(deviceChange=layout.changes))
-
-    def _used_by_others(self, external_id: str) -> Sequence[Sequence[str]]:
-        """Of every disk of every other VM and template: its file, and those that it builds on."""
-        return [
-            backing_files(device)
-            for found in all_vms(self, "config.hardware.device")
-            if found.id != external_id
-            for device in children(found.values.get("config.hardware.device"))
-            if backing_files(device)
-        ]
 
 
 def _files(found: Found) -> Sequence[str]:

@@ -42,6 +42,10 @@ class Note:
         }
         return json.dumps({name: value for name, value in values.items() if value}, sort_keys=True)
 
+    def of(self, instance: str) -> Note:
+        """The same for the VM with this instance uuid."""
+        return replace(self, instance=instance)
+
     def with_value(self, key: str, value: str | None) -> Note:
         """With one key of the metadata set, or removed with None."""
         metadata = {name: each for name, each in self.metadata.items() if name != key}

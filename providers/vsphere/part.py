@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.base import NotFound, PowerState, Progress, VmRecord
@@ -10,10 +10,11 @@ from providers.base.progress import QUIET
 from providers.vsphere import tasks
 from providers.vsphere.config import VsphereConfig
 from providers.vsphere.connection import Connection
+from providers.vsphere.devices import Layout
 from providers.vsphere.native import vim, vmodl
 from providers.vsphere.note import KEY, Note
-from providers.vsphere.properties import Found, one, retrieve, step, wanted
-from providers.vsphere.records import VM_PATHS, Place, is_template, power_of, vm_record
+from providers.vsphere.properties import Found, children, in_view, one, retrieve, step, typed, wanted
+from providers.vsphere.records import VM_PATHS, Place, backing_files, is_template, power_of, vm_record
 
 
 class Part:
@@ -54,7 +55,7 @@ class Part:
     def state(self, external_id: str) -> PowerState:
         return power_of(self.look(external_id)[0])[0]
 
-    def finish(
+    def run_task(
         self,
         task: Any,
         progress: Progress = QUIET,
@@ -63,11 +64,41 @@ class Part:
         sentence: str = "",
         can_stop: bool = True,
     ) -> str:
-        return tasks.wait(self.connection, task, progress, part=part, sentence=sentence, can_stop=can_stop)
+        """Wait for a task; answers with the external_id of what it made, if anything."""
+        ended = tasks.wait(self.connection, task, progress, part=part, sentence=sentence, can_stop=can_stop)
+        return ended.text("info.result")
 
     def reconfigure(self, external_id: str, spec: Any, progress: Progress = QUIET) -> None:
         """One change of a VM, to its end; a change is short and is not broken off half-way."""
-        self.finish(self.handle(external_id).ReconfigVM_Task(spec), progress, can_stop=False)
+        self.run_task(self.handle(external_id).ReconfigVM_Task(spec), progress, can_stop=False)
+
+    def layout(self, external_id: str) -> Layout:
+        """The VM's devices, to be changed."""
+        return Layout(typed(self.connection, self.handle(external_id), "config.hardware.device") or ())
+
+    def rearranged(self, external_id: str, layout: Layout, known: Note | None = None) -> VmRecord:
+        """Send the layout's changes, with a new note if there is one, and read the VM again."""
+        spec = vim.vm.ConfigSpec(deviceChange=layout.changes)
+        if known is not None:
+            self.keep(external_id, known, spec)
+        elif layout.changes:
+            self.reconfigure(external_id, spec)
+        return self.record(external_id)
+
+    def everybody(self, *paths: str) -> list[Found]:
+        """Every VM and template of the datacenter with these properties, in one call and its pages."""
+        view = self.connection.view(vim.VirtualMachine)
+        return list(retrieve(self.connection, [in_view(view)], [wanted(vim.VirtualMachine, *paths)]))
+
+    def used_by_others(self, external_id: str) -> list[Sequence[str]]:
+        """Of every disk of every other VM and template: its file, and those that it builds on."""
+        return [
+            files
+            for found in self.everybody("config.hardware.device")
+            if found.id != external_id
+            for device in children(found.values.get("config.hardware.device"))
+            if (files := backing_files(device))
+        ]
 
     def keep(self, external_id: str, known: Note, spec: Any) -> None:
         """A change together with a new note."""

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from providers.base import (
     Capabilities,
+    CloneFeatures,
+    ConsoleFeatures,
+    ConsoleKind,
+    DiskFeatures,
+    EventFeatures,
+    HostFeatures,
+    ImageFeatures,
     MachineFeatures,
+    NetworkFeatures,
+    NicFeatures,
     Plugin,
+    PoolFeatures,
     PowerFeatures,
+    ReshapeFeatures,
+    SnapshotFeatures,
+    VolumeFeatures,
 )
 from providers.vsphere.config import VsphereConfig, VsphereOptions
 
@@ -35,5 +48,30 @@ PLUGIN = Plugin(
             firmwares=frozenset({"bios", "uefi"}),
         ),
         power=PowerFeatures(pause=True, soft_stop=True, reset=True),
+        reshape=ReshapeFeatures(
+            vcpus=True,
+            memory=True,
+            rename=True,
+            description=True,
+            metadata=True,
+            hot_vcpus=True,
+            hot_memory=True,
+            remove_cloud_init=True,
+        ),
+        disks=DiskFeatures(
+            hot_plug=True, grow=True, existing=True, iso=True, shared=True, buses=frozenset({"scsi", "sata", "nvme"})
+        ),
+        nics=NicFeatures(
+            hot_plug=True, change_network=True, link=True, models=frozenset({"vmxnet3", "e1000e", "e1000"})
+        ),
+        snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True),
+        clones=CloneFeatures(linked=True, full=True, export=True),
+        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC})),
+        pools=PoolFeatures(),
+        volumes=VolumeFeatures(create=True, grow=True, clone=True, thick=True, formats=frozenset({"vmdk"})),
+        images=ImageFeatures(add_from_url=True, add_from_file=True, delete=True, isos=True, formats=frozenset({"iso"})),
+        networks=NetworkFeatures(),
+        host=HostFeatures(),
+        events=EventFeatures(),
     ),
 )

@@ -38,7 +38,7 @@ class VspherePower(Part, Power):
                 raise Conflict("The VM does not run.")
             vm = self.handle(external_id)
             if force:
-                self.finish(vm.ResetVM_Task(), progress, can_stop=False)
+                self.run_task(vm.ResetVM_Task(), progress, can_stop=False)
             else:
                 try:
                     vm.RebootGuest()
@@ -53,7 +53,7 @@ class VspherePower(Part, Power):
         with vendor_calls():
             if self.state(external_id) is not PowerState.RUNNING:
                 raise Conflict("The VM does not run.")
-            self.finish(self.handle(external_id).SuspendVM_Task(), can_stop=False)
+            self.run_task(self.handle(external_id).SuspendVM_Task(), can_stop=False)
             return self.record(external_id)
 
     def resume(self, external_id: str) -> VmRecord:
@@ -67,7 +67,7 @@ class VspherePower(Part, Power):
 
     def _switch_on(self, external_id: str, progress: Progress) -> None:
         try:
-            self.finish(self.handle(external_id).PowerOnVM_Task(None), progress, can_stop=False)
+            self.run_task(self.handle(external_id).PowerOnVM_Task(None), progress, can_stop=False)
         except MethodFault as exc:
             # Somebody else was quicker.
             if not fault_is(exc, "vim.fault.InvalidPowerState") or self.state(external_id) is not PowerState.RUNNING:
@@ -75,7 +75,7 @@ class VspherePower(Part, Power):
 
     def _switch_off(self, external_id: str) -> None:
         try:
-            self.finish(self.handle(external_id).PowerOffVM_Task(), can_stop=False)
+            self.run_task(self.handle(external_id).PowerOffVM_Task(), can_stop=False)
         except MethodFault as exc:
             if not fault_is(exc, "vim.fault.InvalidPowerState") or self.state(external_id) is not PowerState.STOPPED:
                 raise

@@ -12,7 +12,7 @@ from providers.base import QUIET, Progress, TimedOut
 from providers.vsphere.connection import Connection
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.native import MethodFault
-from providers.vsphere.properties import read_one, typed
+from providers.vsphere.properties import Found, read_one, typed
 
 _FIRST_S, _LONGEST_S = 0.05, 1.0
 #: How long a task that was cancelled may take to end.
@@ -27,8 +27,8 @@ def wait(
     part: tuple[int, int] = (0, 100),
     sentence: str = "",
     can_stop: bool = True,
-) -> str:
-    """Wait until a task ends; answers with the external_id of what it made, if anything. Raises its fault.
+) -> Found:
+    """Wait until a task ends; answers with the task, whose `info.result` says what it made. Raises its fault.
 
     The task's own 0–100 % are told as the given part of the whole. Cancelled passes when the task has come to its end.
     """
@@ -39,7 +39,7 @@ def wait(
             state = read_one(connection, task, "info.state", "info.progress", "info.result")
             match state.text("info.state"):
                 case "success":
-                    return state.text("info.result")
+                    return state
                 case "error":
                     raise typed(connection, task, "info.error")
             percent = part[0] + (part[1] - part[0]) * (state.number("info.progress") or 0) // 100

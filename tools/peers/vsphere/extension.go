@@ -202,13 +202,10 @@ func copyDiskSize(from, to string) {
 
 func diskFile(info types.FileInfo, folder string) *types.VmDiskFileInfo {
 	found := &types.VmDiskFileInfo{FileInfo: info}
-	if !strings.HasSuffix(folder, "/") && !strings.HasSuffix(folder, "]") {
-		folder += "/"
-	}
-	for _, name := range []string{folder + info.Path, strings.Replace(folder, "]", "] ", 1) + info.Path} {
-		if size, ok := diskSizes.Load(name); ok {
-			found.CapacityKb = size.(int64)
-		}
+	parts := strings.SplitN(folder, "]", 2)
+	name := parts[0] + "] " + path.Join(strings.Trim(parts[1], "/ "), info.Path)
+	if size, ok := diskSizes.Load(name); ok {
+		found.CapacityKb = size.(int64)
 	}
 	return found
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
@@ -19,6 +19,7 @@ from providers.base import NetworkMode
 from providers.models import Health, Provider
 from storage import selectors as storage
 from storage.models import Image, Pool
+from vms import prices
 from vms.models import Flavor
 
 T = TypeVar("T", Image, Pool, Network)
@@ -44,6 +45,8 @@ class Size:
     """external_id at the provider; empty for the portal's own sizes, which travel as numbers."""
     too_large: str = ""
     """Why it cannot be had at this provider, as a sentence."""
+    price: str = ""
+    """What it costs there, in words; empty where no price is published."""
 
 
 class Offer:
@@ -54,10 +57,18 @@ class Offer:
     """
 
     def __init__(
-        self, user: Person, *, project: str = "", provider: str = "", image: str = "", is_strict: bool = False
+        self,
+        user: Person,
+        *,
+        project: str = "",
+        provider: str = "",
+        image: str = "",
+        zone: str = "",
+        is_strict: bool = False,
     ) -> None:
         self.user, self.is_strict = user, is_strict
         self._wanted_project, self._wanted_provider, self._wanted_image = project, provider, image
+        self._wanted_zone = zone
 
     # -- where ---------------------------------------------------------------------------------------------------------
 
@@ -134,9 +145,32 @@ class Offer:
         """By its uuid or, for links that people write by hand, by its name or title."""
         return _find([*self.images, *self.isos], wanted)
 
+    # -- zones and sizes -----------------------------------------------------------------------------------------------
+
+    @property
+    def zones(self) -> dict[str, str]:
+        """Where in the provider a machine may be made, in words; empty where there is no such choice."""
+        return self.provider.can.machines.zones if self.provider else {}
+
+    @property
+    def usual_zone(self) -> str:
+        """What the provider's settings name; empty: it chooses by itself."""
+        named = (self.provider.config.get(name) for name in ("zone", "location")) if self.provider else ()
+        return next((one for one in named if one in self.zones), "")
+
+    @property
+    def zone(self) -> str:
+        """The wanted one where it exists, else the usual one."""
+        return self._wanted_zone if self._wanted_zone in self.zones else self.usual_zone
+
     @property
     def may_have_own_size(self) -> bool:
         return self.provider is not None and self.provider.can.machines.own_size
+
+    @property
+    def may_have_own_disk(self) -> bool:
+        """Whether the size of the first disk is a choice of its own, and not that of the flavor."""
+        return self.may_have_own_size or any(not size.disk_gib for size in self.sizes)
 
     @cached_property
     def sizes(self) -> list[Size]:
@@ -157,16 +191,21 @@ class Offer:
                     memory_mib=one["memory_mib"],
                     disk_gib=one.get("disk_gib") or 0,
                     flavor=one["external_id"],
+                    too_large=self._why_not_here(one.get("zones") or []),
+                    price=prices.words(one.get("prices") or [], self.zone),
                 )
                 for one in self.provider.host.get("flavors", [])
             ]
-        return [self._judged(size) for size in found]
+        return [size if size.flavor else self._judged(size) for size in found]
+
+    def _why_not_here(self, zones: list[str]) -> str:
+        if not zones or not self.zone or self.zone in zones:
+            return ""
+        return f"Not to be had in {self.zones[self.zone]} at the moment."
 
     def _judged(self, size: Size) -> Size:
         reason = self.too_many_cpus(size.vcpus) or self.too_much_memory(size.memory_mib)
-        return Size(
-            size.key, size.name, size.vcpus, size.memory_mib, size.disk_gib, size.flavor, "" if size.flavor else reason
-        )
+        return replace(size, too_large=reason)
 
     def size(self, key: str) -> Size | None:
         return next((size for size in self.sizes if size.key == key), None)
@@ -217,6 +256,11 @@ class Offer:
     def networks(self) -> list[Network]:
         return list(networks.usable(self.provider, self.project)) if self.provider else []
 
+    @property
+    def guests_know_routes(self) -> bool:
+        """Whether a fixed address comes with a gateway and name servers; a cloud's own networks tell them by DHCP."""
+        return any(one.mode != NetworkMode.PROVIDER for one in self.networks)
+
     def network(self, wanted: str) -> Network | None:
         return _find(self.networks, wanted)
 
@@ -224,7 +268,8 @@ class Offer:
     def usual_network(self) -> Network | None:
         wanted = (self.provider.config.get("network") if self.provider else "") or "default"
         named = _find(self.networks, wanted)
-        return named or next((one for one in self.networks if one.mode in ROUTED), next(iter(self.networks), None))
+        outside = (one for one in self.networks if one.mode in ROUTED or one.type == "public")
+        return named or next(outside, next(iter(self.networks), None))
 
     @property
     def firmwares(self) -> list[str]:

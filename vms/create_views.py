@@ -30,10 +30,10 @@ from vms.models import VirtualMachine
 from vms.specs import Wish
 
 #: Parameters that a link may fill in: "Create from this image", "Create at this provider".
-LINK = ("project", "provider", "image", "name", "size")
+LINK = ("project", "provider", "image", "name", "zone", "size")
 
 #: Parts of the page that another provider changes; what was typed elsewhere is not touched by the browser.
-DEPENDENT = "#create-image,#create-size,#create-nics,#create-storage,#create-firmware,#create-options"
+DEPENDENT = "#create-image,#create-zone,#create-size,#create-nics,#create-storage,#create-firmware,#create-options,#create-machine"
 
 
 @login_required

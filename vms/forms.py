@@ -57,6 +57,7 @@ class CreateForm(forms.Form):
         label="What it starts from",
         error_messages={"required": "Choose an image, or an empty machine."},
     )
+    zone = forms.CharField(required=False, label="Location")
     size = forms.CharField(label="Size", error_messages={"required": "Choose a size."})
     vcpus = number(1, 1024, "CPU", label="CPUs")
     memory_mib = number(64, 16_777_216, "MiB", label="Memory (MiB)")
@@ -135,6 +136,7 @@ class CreateForm(forms.Form):
             project=str(wanted.get("project") or ""),
             provider=str(wanted.get("provider") or ""),
             image=str(wanted.get("image") or ""),
+            zone=str(wanted.get("zone") or ""),
             is_strict=data is not None,
         )
         initial = self._fitting({**self._defaults(wanted), **(typed or {})})
@@ -178,6 +180,7 @@ class CreateForm(forms.Form):
             "project": str(offer.project.uuid) if offer.project else "",
             "provider": str(offer.provider.uuid) if offer.provider else "",
             "image": str(image.uuid) if image else "",
+            "zone": offer.zone,
             "size": size.key if size else OWN if offer.may_have_own_size else "",
             "vcpus": 1,
             "memory_mib": 1024,
@@ -201,6 +204,7 @@ class CreateForm(forms.Form):
         if offer.size(values["size"]) is None and not (values["size"] == OWN and offer.may_have_own_size):
             values["size"] = usual["size"]
         values["project"], values["provider"] = usual["project"], usual["provider"]
+        values["zone"] = offer.zone
         for nic in values["nics"]:
             if offer.network(str(nic.get("network", ""))) is None and usual["nics"]:
                 nic["network"] = usual["nics"][0]["network"]
@@ -219,6 +223,9 @@ class CreateForm(forms.Form):
         offer = self.offer
         self.fields["keys"].choices = [(str(key.pk), key.name) for key in self._saved_keys]  # type: ignore[attr-defined]
         self.fields["pool"].widget = forms.Select(choices=pool_choices(offer))
+        usual = [] if offer.usual_zone else [("", "The provider's choice")]
+        zones = sorted(offer.zones.items(), key=lambda one: one[1])
+        self.fields["zone"].widget = forms.Select(choices=[*usual, *zones])
         words = {"bios": "BIOS", "uefi": "UEFI"}
         firmwares = [(one, words.get(one, one)) for one in offer.firmwares]
         self.fields["firmware"].widget = forms.Select(choices=[("", "The provider's choice"), *firmwares])
@@ -316,6 +323,14 @@ class CreateForm(forms.Form):
             raise ValidationError(IMAGE_GONE, code="gone")
         return image
 
+    def clean_zone(self) -> str:
+        zone: str = self.cleaned_data["zone"]
+        if zone and zone not in self.offer.zones:
+            if self.offer.zones:
+                raise ValidationError("This location is not there any more; choose another.", code="gone")
+            return ""
+        return zone or self.offer.usual_zone
+
     def clean_size(self) -> Size | None:
         wanted, offer = self.cleaned_data["size"], self.offer
         if offer.provider is None or (wanted == OWN and offer.may_have_own_size):
@@ -324,7 +339,8 @@ class CreateForm(forms.Form):
         if size is None:
             raise ValidationError("This size is not there any more; choose another.", code="gone")
         if size.too_large:
-            raise ValidationError(f"This is too large: {size.too_large}", code="too_large")
+            reason = size.too_large if size.flavor else f"This is too large: {size.too_large}"
+            raise ValidationError(reason, code="too_large")
         return size
 
     def _clean_by(self, name: str, check: Callable[[str], T]) -> T:
@@ -388,7 +404,7 @@ class CreateForm(forms.Form):
 
     def _pass_over_what_is_hidden(self) -> None:
         """What the page does not show for this choice is neither used nor complained about."""
-        hidden: set[str] = set()
+        hidden: set[str] = set() if self.offer.may_have_own_disk else {"disk_gib"}
         if self.data.get("size") != OWN:
             hidden |= OWN_SIZE
         if self.offer.provider is None:
@@ -399,7 +415,7 @@ class CreateForm(forms.Form):
             hidden |= FIRST_BOOT
         for name in hidden:
             self.errors.pop(name, None)
-            if name in FIRST_BOOT or name not in self.cleaned_data:
+            if name in FIRST_BOOT or name == "disk_gib" or name not in self.cleaned_data:
                 self.cleaned_data[name] = EMPTY_VALUES.get(name, "")
 
     def _check_name_is_free(self) -> None:
@@ -484,6 +500,7 @@ class CreateForm(forms.Form):
             vcpus=size.vcpus if size else typed["vcpus"],
             memory_mib=size.memory_mib if size else typed["memory_mib"],
             flavor=size.flavor if size else "",
+            zone=typed["zone"],
             image=image.external_id if image and not is_iso else "",
             iso=image.external_id if image and is_iso else "",
             disk_gib=self._disk_gib,
@@ -558,6 +575,7 @@ EMPTY_VALUES: dict[str, Any] = {
     "size": None,
     "vcpus": None,
     "memory_mib": None,
+    "disk_gib": None,
     "ssh_password_login": False,
     "merge": False,
     "keys": (),

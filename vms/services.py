@@ -57,7 +57,7 @@ def create(
     vm.login = login_of(spec, image)
     vm.presence, vm.problem, vm.problem_job = Presence.WANTED, "", None
     vm.save()
-    spec = spec.model_copy(update={"portal_uuid": str(vm.uuid)})
+    spec = spec.model_copy(update={"portal_uuid": str(vm.uuid), "metadata": _marks(provider, project, user)})
     record(
         "vm.create",
         subject=vm.subject,
@@ -84,6 +84,12 @@ def create(
     )
     publish(vm.subject, project_id=project.pk, topic="created")
     return vm, job
+
+
+def _marks(provider: Provider, project: Project, user: User) -> dict[str, str]:
+    """Whose it is, for people who meet the machine at the provider: a cloud's bill is read there."""
+    reshape = provider.can.reshape
+    return {"project": project.name, "owner": user.username} if reshape and reshape.metadata else {}
 
 
 def start_job(

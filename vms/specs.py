@@ -41,6 +41,8 @@ class Wish:
     vcpus: int = 1
     memory_mib: int = 1024
     flavor: str = ""
+    zone: str = ""
+    """Where in the provider; empty: where it likes."""
     image: str = ""
     iso: str = ""
     disk_gib: int | None = None
@@ -79,6 +81,7 @@ def vm_spec(wish: Wish) -> VmSpec:
         vcpus=wish.vcpus,
         memory_mib=wish.memory_mib,
         flavor=wish.flavor,
+        zone=wish.zone,
         disks=_disks(wish),
         nics=tuple(_nic(nic) for nic in wish.nics),
         iso=wish.iso,

@@ -64,18 +64,18 @@ class HcloudDriver(Driver):
             raise InvalidRequest(
                 f"Hetzner has no location “{self.config.location}”; there are {known}.", field="location"
             )
+        choices = {
+            name: {row["name"]: row["name"] for row in self.api.pages(name)} for name in ("firewalls", "ssh_keys")
+        }
         machines = PLUGIN.declares.machines.model_copy(
-            update={"zones": {place["name"]: f"{place['city']}, {place['country']}" for place in places}}
-            | {"option_choices": self._choices()}
+            update={
+                "zones": {place["name"]: f"{place['city']}, {place['country']}" for place in places},
+                "option_choices": choices,
+                # What the project has none of is not offered.
+                "option_refusals": {name: "The project has none." for name, rows in choices.items() if not rows},
+            }
         )
         return PLUGIN.declares.model_copy(update={"machines": machines})
-
-    def _choices(self) -> dict[str, dict[str, str]]:
-        """What the create form offers by name."""
-        return {
-            "firewalls": {row["name"]: row["name"] for row in self.api.pages("firewalls")},
-            "ssh_keys": {row["name"]: row["name"] for row in self.api.pages("ssh_keys")},
-        }
 
     def _check_may_write(self) -> None:
         """The API does not tell what a token may, but refuses changes of what is not there with another error."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from providers.base import InvalidRequest
 
@@ -29,6 +30,7 @@ IMAGE = "kvweb-image"
 SUBNET = "kvweb-subnet-"
 """On a network, with the range behind it: the subnet's name."""
 OURS = "kvweb-"
+WHOSE = frozenset({"owner", "project"})
 
 _PLAIN = re.compile(r"([a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)?", re.ASCII)
 _KEY = re.compile(r"[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?", re.ASCII)
@@ -82,4 +84,12 @@ def metadata(labels: Mapping[str, str]) -> dict[str, str]:
 
 def labels_of(told: Mapping[str, str]) -> dict[str, str]:
     """Metadata as labels."""
-    return {key(name): value(text) for name, text in told.items()}
+    return {key(name): _shortened(text) if name in WHOSE else value(text) for name, text in told.items()}
+
+
+def _shortened(text: str) -> str:
+    """As much of it as fits: whose a VM is helps people, and nothing depends on it."""
+    for most in range(len(text), -1, -1):
+        with suppress(InvalidRequest):
+            return value(text[:most])
+    return ""

@@ -18,7 +18,7 @@ function size() {
   const own = choice.value === "own";
   const cpus = own ? number("vcpus") : Number(choice.dataset.vcpus);
   const mib = own ? number("memory_mib") : Number(choice.dataset.memory);
-  return `${plural(cpus, "CPU")}, ${memory(mib)} of memory`;
+  return [`${plural(cpus, "CPU")}, ${memory(mib)} of memory`, choice.dataset.price].filter(Boolean).join(", ");
 }
 
 function disks() {
@@ -60,7 +60,8 @@ function warning() {
 
 function where() {
   const project = form.elements.project;
-  const words = [checked("provider")?.dataset.label, project?.selectedOptions?.[0]?.textContent];
+  const zone = value("zone") && form.elements.zone.selectedOptions?.[0]?.textContent;
+  const words = [checked("provider")?.dataset.label, zone, project?.selectedOptions?.[0]?.textContent];
   return words.filter(Boolean).join(", ");
 }
 

@@ -1,0 +1,1 @@
+"""Amazon Web Services: EC2 instances and what goes with them, in one account and region."""

@@ -1,0 +1,55 @@
+"""The driver: one account in one region, and its facets."""
+
+from __future__ import annotations
+
+from providers.aws import rights
+from providers.aws.cloud import Cloud
+from providers.aws.config import AwsConfig
+from providers.aws.flavors import AwsFlavors
+from providers.aws.machines import AwsMachines
+from providers.aws.plugin import PLUGIN
+from providers.aws.power import AwsPower
+from providers.aws.snapshots import AwsSnapshots
+from providers.base import Capabilities, Config, Driver, Features
+
+
+class AwsDriver(Driver):
+    """Safe to use from several threads: the SDK's clients are, and the facets keep nothing of their own."""
+
+    machines: AwsMachines
+
+    def __init__(self, config: Config) -> None:
+        """Asks who the key belongs to and what it may, once per process and ten minutes."""
+        self.config = config if isinstance(config, AwsConfig) else AwsConfig.read(config.model_dump())
+        self.cloud = Cloud(self.config)
+        self._equip(rights.known(self.cloud))
+
+    def _equip(self, found: rights.Rights) -> None:
+        """The facets that this key can use."""
+        cloud = self.cloud
+        self.machines = AwsMachines(cloud)
+        self.power = AwsPower(cloud)
+        self.snapshots = AwsSnapshots(cloud)
+        self.flavors = AwsFlavors(cloud)
+        del found
+
+    def probe(self) -> Capabilities:
+        """Ask again what the key may; what it lacks is not there, and what VMs cannot be without is an error."""
+        found = rights.asked(self.cloud)
+        self._equip(found)
+        missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
+        declared = PLUGIN.declares.model_copy(update=missing)
+        features: dict[str, Features] = {
+            "machines": declared.machines.model_copy(update={"option_choices": rights.choices(self.cloud)})
+        }
+        return declared.model_copy(update=features).within(declared)
+
+    def ping(self) -> None:
+        self.cloud.call("sts", "get_caller_identity")
+
+    def close(self) -> None:
+        self.cloud.is_open = False
+
+    @property
+    def is_alive(self) -> bool:
+        return self.cloud.is_open

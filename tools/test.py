@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from tools import hypervisor, libvirt_start
 from tools.place import ROOT
+from tools.reaper import with_orphans_taken_in
 from tools.terminal import say
 
 GUEST_IMAGE = ROOT / "var" / "guest" / "kvweb-guest.qcow2"
@@ -108,4 +109,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     # Nothing is printed after pytest: its last line is the last line.
-    sys.exit(main())
+    sys.exit(with_orphans_taken_in(main))

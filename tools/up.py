@@ -24,6 +24,7 @@ from tools import frontdoor, libvirt_start, static_files
 from tools.place import ROOT, Place, Unusable
 from tools.probes import http_answers, redis_answers, socket_answers
 from tools.processes import Guardian, NotReady, Process, Supervisor
+from tools.reaper import with_orphans_taken_in
 from tools.terminal import banner, say
 
 PYTHON = sys.executable
@@ -311,4 +312,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(with_orphans_taken_in(main))

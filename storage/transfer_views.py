@@ -5,6 +5,8 @@ These views wait for providers. A process of its own runs them, so that no page 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from kvweb.accounts.access import allowed
 from kvweb.audit.services import record
-from providers.base import Conflict, ProviderError, Rejected
+from providers.base import Conflict, InvalidRequest, ProviderError, Rejected
 from providers.resource_views import user_of
 from providers.resources import ready
 from storage import image_services as services
@@ -24,6 +26,8 @@ from storage.models import Image, Upload
 from storage.selectors import images_visible_to
 from storage.uploads import content_of, take_chunk
 
+#: Small enough to be hashed and written while it is still in the processor's cache.
+_PIECE_BYTES = 512 * 1024
 #: A script tries again after 409 and 503, and gives up with the sentence after 422.
 _STATUS: tuple[tuple[type[ProviderError], int], ...] = ((Conflict, 409), (Rejected, 422))
 
@@ -70,13 +74,26 @@ def upload_chunk(request: HttpRequest, uuid: UUID, offset: int) -> JsonResponse:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > upload.chunk_bytes:
         return JsonResponse({"reason": "This piece is too large."}, status=413)
-    content = request.read(upload.chunk_bytes + 1)
     digest = request.headers.get("X-Chunk-SHA256", "")
+    pieces = _pieces(request)
     try:
-        upload = take_chunk(upload, offset=offset, content=content, digest=digest)
+        upload = take_chunk(upload, offset=offset, length=int(length), pieces=pieces, digest=digest)
     except ProviderError as exc:
+        # Answered before all is read, nginx would take the line for broken.
+        with suppress(InvalidRequest):
+            for _ in pieces:
+                pass
         return _refusal(exc, upload)
     return JsonResponse(_state(upload))
+
+
+def _pieces(request: HttpRequest) -> Iterator[bytes]:
+    """The body as it comes; raises InvalidRequest when the browser goes away."""
+    try:
+        while piece := request.read(_PIECE_BYTES):
+            yield piece
+    except OSError as exc:
+        raise InvalidRequest("This piece of the file is not whole.", str(exc)) from exc
 
 
 @require_POST

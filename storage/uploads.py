@@ -7,8 +7,9 @@ held in memory until its hash is right, then written at its offset; the row says
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.utils import timezone
 
@@ -19,44 +20,59 @@ from providers.pool import connect
 from storage.image_services import upload_spec
 from storage.models import Image, Upload
 
-_PIECE = 256 * 1024
-#: How long a chunk waits for the one before it.
-TURN_S, _TURN_STEP_S = 20.0, 0.01
+#: How long a chunk waits for the one before it; another process may take that one, so the row is looked at again.
+TURN_S, _LOOK_EVERY_S = 20.0, 0.25
+_turn = threading.Condition()
 
 
-def take_chunk(upload: Upload, *, offset: int, content: bytes, digest: str = "") -> Upload:
+def take_chunk(upload: Upload, *, offset: int, length: int, pieces: Iterable[bytes], digest: str = "") -> Upload:
     """Write one chunk; the same one twice is taken as it is. `digest` is its SHA-256 as the browser found it.
 
-    Raises Conflict for a chunk that is not the next one, InvalidRequest for one that is damaged or has another length
-    than it must, and what the driver raises.
+    Raises Conflict for a chunk that is not the next one, InvalidRequest for one that is
+    damaged or has another length than it must, and what the driver raises.
     """
     expected = min(upload.chunk_bytes, upload.size - offset)
-    if offset % upload.chunk_bytes or len(content) != expected or expected <= 0:
-        raise InvalidRequest("This piece of the file does not fit.", f"{offset} {len(content)} {expected}")
-    own = hashlib.sha256(content)
-    if digest and own.hexdigest() != digest.lower():
+    if offset % upload.chunk_bytes or length != expected or expected <= 0:
+        raise InvalidRequest("This piece of the file does not fit.", f"{offset} {length} {expected}")
+    own, held = _held(pieces, length)
+    if digest and own.hex() != digest.lower():
         raise InvalidRequest("This piece was damaged on its way.", field="digest")
     _await_turn(upload, offset)
-    chain = hashlib.sha256(bytes.fromhex(upload.chain) + own.digest()).hexdigest()
+    chain = hashlib.sha256(bytes.fromhex(upload.chain) + own).hexdigest()
     driver = connect(upload.image.provider)
     try:
         if driver.images is None:
             raise NotSupported
         key = upload.key or _begun(upload, driver.images)
-        driver.images.write(key, offset, _pieces(content))
+        driver.images.write(key, offset, iter(held))
     finally:
         driver.close()
     moved = Upload.objects.filter(pk=upload.pk, received=offset).update(
-        received=offset + len(content), chain=chain, touched_at=timezone.now()
+        received=offset + length, chain=chain, touched_at=timezone.now()
     )
     if moved != 1:
         raise Conflict("The same file is being sent from another window.")
+    _tell_next()
     before = upload.percent
-    upload.received, upload.chain = offset + len(content), chain
+    upload.received, upload.chain = offset + length, chain
     # The page that sends knows by itself; for others' a step now and then is enough.
     if upload.percent // 10 != before // 10:
         publish(upload.image.subject, project_id=upload.image.project_id)
     return upload
+
+
+def _held(pieces: Iterable[bytes], length: int) -> tuple[bytes, list[bytes]]:
+    """Their hash, made as they come, and all of them; raises InvalidRequest when they are not as long as was said."""
+    digest, held, count = hashlib.sha256(), [], 0
+    for piece in pieces:
+        count += len(piece)
+        if count > length:
+            break
+        digest.update(piece)
+        held.append(piece)
+    if count != length:
+        raise InvalidRequest("This piece of the file is not whole.", f"{count} of {length}")
+    return digest.digest(), held
 
 
 def _await_turn(upload: Upload, offset: int) -> None:
@@ -64,22 +80,23 @@ def _await_turn(upload: Upload, offset: int) -> None:
     end = time.monotonic() + TURN_S
     is_near = offset - upload.received <= upload.chunk_bytes
     while upload.received < offset and is_near and time.monotonic() < end:
-        time.sleep(_TURN_STEP_S)
-        upload.refresh_from_db(fields=["received", "chain", "key"])
+        with _turn:
+            upload.refresh_from_db(fields=["received", "chain", "key"])
+            if upload.received < offset:
+                _turn.wait(_LOOK_EVERY_S)
     if upload.received != offset:
         raise Conflict("Another piece of the file is the next one.", f"{offset} instead of {upload.received}")
+
+
+def _tell_next() -> None:
+    with _turn:
+        _turn.notify_all()
 
 
 def _begun(upload: Upload, images: Images) -> str:
     upload.key = images.begin(upload_spec(upload), upload.size)
     Upload.objects.filter(pk=upload.pk).update(key=upload.key)
     return upload.key
-
-
-def _pieces(content: bytes) -> Iterator[bytes]:
-    view = memoryview(content)
-    for start in range(0, len(content), _PIECE):
-        yield bytes(view[start : start + _PIECE])
 
 
 def content_of(provider: Provider, image: Image) -> Iterator[bytes]:

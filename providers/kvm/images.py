@@ -13,6 +13,7 @@ What the system inside is, and its default user, is for the portal to remember: 
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -29,7 +30,7 @@ from providers.base import (
     Progress,
     UnfinishedImage,
 )
-from providers.kvm import storage, unfinished
+from providers.kvm import storage, unfinished, writing
 from providers.kvm.creation import owner_mark
 from providers.kvm.design import check_name
 from providers.kvm.errors import has_code, vendor_calls
@@ -46,7 +47,6 @@ from providers.transfer.source import demand_image, opened
 _EMPTY_BYTES = 256 * 1024
 
 _CHUNK = 1024 * 1024
-_SEND_BYTES = 256 * 1024
 _NOTHING = bytes(_CHUNK)
 _LEAST_HOLE = 64 * 1024
 
@@ -77,7 +77,7 @@ class KvmImages(Part, Images):
             room = source.length if source.length is not None else source.file_bytes or 0
             volume = self._begun(pool, spec, room, size=source.header.virtual_bytes or source.length)
             try:
-                self._upload(volume, 0, source.pieces(progress), length=0)
+                self._write(pool, volume, 0, source.pieces(progress))
                 record = self._finished(pool, spec.name)
             except BaseException:
                 unfinished.discard(pool, spec.name)
@@ -103,7 +103,7 @@ class KvmImages(Part, Images):
     def write(self, key: str, offset: int, pieces: Iterator[bytes]) -> int:
         with vendor_calls():
             pool, name = self._unfinished(key)
-            return self._upload(self._volume(pool, name), offset, pieces, length=0)
+            return self._write(pool, self._volume(pool, name), offset, pieces)
 
     def finish(self, key: str, spec: ImageSpec, progress: Progress = QUIET) -> ImageRecord:
         """With a checksum the volume is read back, so it holds for what lies in the pool."""
@@ -153,13 +153,8 @@ class KvmImages(Part, Images):
         if _holds(pool, spec.name):
             raise AlreadyExists(f"The pool holds “{spec.name}” already.", field="name")
         unfinished.mark(self.raw, pool, spec.name, spec.portal_uuid)
-        # World-readable and not writable: nothing may change what others build on. A session's daemon is no root, and
-        # has to write to it itself. What it holds is looked at when it is there; block pools need its size before.
-        in_files = storage.pool_type(pool) in storage.FILE_POOLS
-        mode = "0444" if self.config.is_system else "0644"
-        document = volume_document(name=spec.name, capacity=1 if in_files else size or 1, format_="raw", mode=mode)
         try:
-            return pool.createXML(document, 0)
+            return pool.createXML(self._document(pool, spec.name, size), 0)
         except LibvirtError as exc:
             taken = has_code(exc, libvirt.VIR_ERR_STORAGE_VOL_EXIST) or "already exists" in str(exc)
             unfinished.unmark(pool, spec.name)
@@ -167,8 +162,21 @@ class KvmImages(Part, Images):
                 raise AlreadyExists(f"The pool holds “{spec.name}” already.", str(exc), field="name") from exc
             raise
 
+    def _document(self, pool: Any, name: str, size: int | None) -> str:
+        """World-readable and not writable: nothing may change what others build on. A session's daemon is no root, and
+        has to write to it itself. What it holds is looked at when it is there; block pools need its size before."""
+        in_files = storage.pool_type(pool) in storage.FILE_POOLS
+        if in_files and self.config.is_system and os.geteuid() and writing.may_own_here(self.connection, pool):
+            # Until it is finished, so that this process can write it itself.
+            return volume_document(name=name, capacity=1, format_="raw", mode="0644", owner=os.geteuid())
+        capacity = 1 if in_files else size or 1
+        mode = "0444" if self.config.is_system else "0644"
+        return volume_document(name=name, capacity=capacity, format_="raw", mode=mode)
+
     def _finished(self, pool: Any, name: str) -> ImageRecord:
         """Take the mark away, last of all."""
+        mode = 0o444 if self.config.is_system else 0o644
+        writing.settled(self.connection, pool, self._volume(pool, name), mode=mode)
         # libvirt looks at the new content only now.
         storage.refreshed(pool)
         volume = self._volume(pool, name)
@@ -202,28 +210,20 @@ class KvmImages(Part, Images):
         if length is None:
             raise InvalidRequest("This pool must know the size before; bring the image unpacked.", field="pool")
 
-    def _upload(self, volume: Any, offset: int, pieces: Iterable[bytes], *, length: int) -> int:
-        stream = self.raw.newStream(0)
-        volume.upload(stream, offset, length, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+    def _write(self, pool: Any, volume: Any, offset: int, pieces: Iterable[bytes]) -> int:
         sent = hole = 0
-        try:
+        with writing.sink(self.connection, pool, volume, offset=offset) as target:
             for piece in pieces:
                 sent += len(piece)
                 if _is_hole(piece):
                     hole += len(piece)
                     continue
                 if hole:
-                    stream.sendHole(hole, 0)
+                    target.skip(hole)
                     hole = 0
-                # A message of libvirt's is 256 KiB; longer ones pass too, at half the speed.
-                for start in range(0, len(piece), _SEND_BYTES):
-                    stream.send(piece[start : start + _SEND_BYTES])
+                target.write(piece)
             if hole:
-                stream.sendHole(hole, 0)
-            stream.finish()
-        except BaseException:
-            storage.abort(stream)
-            raise
+                target.skip(hole)
         return sent
 
     def _content(self, volume: Any) -> Iterator[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,26 +16,56 @@ _KINDS = {64: "sha256", 96: "sha384", 128: "sha512"}
 _DIGEST = re.compile(r"\b(?:[0-9a-f]{128}|[0-9a-f]{96}|[0-9a-f]{64})\b", re.IGNORECASE)
 
 
+#: Pieces that wait to be hashed at most.
+_WAITING_MOST = 4
+
+
+class Hashing:
+    """A digest of what comes, made in a thread beside whoever reads and writes: hashing takes longer than either."""
+
+    def __init__(self, kind: str) -> None:
+        self._digest: Any = hashlib.new(kind)
+        self._thread: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[None]] = deque()
+
+    def update(self, piece: bytes) -> None:
+        if self._thread is None:
+            # It ends with this object, or with the process.
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="hashing")
+        self._waiting.append(self._thread.submit(self._digest.update, piece))
+        if len(self._waiting) > _WAITING_MOST:
+            self._waiting.popleft().result()
+
+    def digest(self) -> bytes:
+        """Of all that came; nothing may come afterwards."""
+        if self._thread is not None:
+            self._thread.shutdown()
+        while self._waiting:
+            self._waiting.popleft().result()
+        return bytes(self._digest.digest())
+
+
 class Checksum:
     """One wanted checksum, and the digest of what comes."""
 
     def __init__(self, kind: str, wanted: str) -> None:
         self.kind = kind
         self.wanted = wanted
-        self._digest: Any = hashlib.new(kind)
+        self._hashing = Hashing(kind)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.wanted}"
 
     def update(self, piece: bytes) -> None:
-        self._digest.update(piece)
+        self._hashing.update(piece)
 
     def demand(self) -> None:
-        """Raises InvalidRequest when what came is not what was wanted."""
-        if self._digest.hexdigest() != self.wanted:
+        """Raises InvalidRequest when what came is not what was wanted; the last call."""
+        found = self._hashing.digest().hex()
+        if found != self.wanted:
             raise InvalidRequest(
                 "The checksum does not fit: the file is damaged or another one.",
-                f"wanted {self.wanted}, got {self._digest.hexdigest()}",
+                f"wanted {self.wanted}, got {found}",
                 field="checksum",
             )
 

@@ -216,7 +216,9 @@ class Send(Import):
                 file.seek(upload.received)
                 content = file.read(upload.chunk_bytes)
                 digest = hashlib.sha256(content).hexdigest()
-                upload = take_chunk(upload, offset=upload.received, content=content, digest=digest)
+                upload = take_chunk(
+                    upload, offset=upload.received, length=len(content), pieces=[content], digest=digest
+                )
 
 
 class Snapshot(Operation):

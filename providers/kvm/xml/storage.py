@@ -58,8 +58,10 @@ def volume_document(
     backing: str = "",
     backing_format: str = "",
     mode: str = "",
+    owner: int | None = None,
 ) -> str:
-    """A volume to be made. Sizes are bytes; `allocation` None leaves it to the pool (in full)."""
+    """A volume to be made. Sizes are bytes; `allocation` None leaves it to the pool (in full). `owner` is a user's
+    number on the host, and goes with a mode."""
     root = node("volume")
     add(root, "name", name)
     add(root, "capacity", capacity, unit="bytes")
@@ -72,7 +74,10 @@ def volume_document(
         # libvirt's default is the format of 2009, which cannot grow once it holds a snapshot.
         add(target, "compat", "1.1")
     if mode:
-        add(add(target, "permissions"), "mode", mode)
+        permissions = add(target, "permissions")
+        add(permissions, "mode", mode)
+        if owner is not None:
+            add(permissions, "owner", owner)
     if backing:
         store = add(root, "backingStore")
         add(store, "path", backing)

@@ -8,8 +8,8 @@ nginx can reach the socket; it keeps slow and odd clients away.
 from __future__ import annotations
 
 import logging
+import queue
 import signal
-import socketserver
 import sys
 import threading
 from argparse import ArgumentParser
@@ -30,10 +30,9 @@ TRANSFERS_MOST = 64
 SILENCE_S = 120
 
 
-class Server(socketserver.ThreadingMixIn, WSGIServer):
-    """A server on a socket that is listening already."""
-
-    daemon_threads = True
+class Server(WSGIServer):
+    """A server on a socket that is listening already. Its threads stay: a new one for each request would open the
+    database and the cache anew, which takes as long as all the rest of a chunk."""
 
     def __init__(self, listener: socket, application: Any) -> None:
         super().__init__(("", 0), Handler, bind_and_activate=False)
@@ -42,17 +41,28 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
         self.server_name, self.server_port = "transfer", 0
         self.setup_environ()
         self.set_app(application)
-        self._free = threading.BoundedSemaphore(TRANSFERS_MOST)
+        self._busy = threading.BoundedSemaphore(TRANSFERS_MOST)
+        self._requests: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._free.acquire()
-        super().process_request(request, client_address)
+        self._busy.acquire()
+        self._requests.put((request, client_address))
+        if not self._idle.acquire(blocking=False):
+            # They end with the process.
+            threading.Thread(target=self._work, name="transfer", daemon=True).start()
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
+    def _work(self) -> None:
+        while True:
+            request, client_address = self._requests.get()
+            try:
+                self.finish_request(request, client_address)
+            except Exception:
+                self.handle_error(request, client_address)
+            finally:
+                self.shutdown_request(request)
+                self._idle.release()
+                self._busy.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Mostly a browser that went away in the middle."""

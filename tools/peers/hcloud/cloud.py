@@ -40,7 +40,8 @@ class Fault:
     """Something that goes wrong on demand: for requests that fit, as often as told (−1: until it is cleared)."""
 
     kind: str
-    """ "rate_limited", "auth", "readonly", "unknown", "cut", "hang", "unavailable", or an error code of the API."""
+    """ "rate_limited", "auth", "readonly", "unknown", "cut", "lost" (done, but the answer does not arrive),
+    "slow", "unavailable", or an error code of the API."""
     method: str = ""
     path: str = ""
     """A regular expression that the path must match, empty for all."""

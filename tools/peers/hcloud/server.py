@@ -111,7 +111,10 @@ class Peer:
             fault = next((one for one in self.cloud.faults if one.fits(request.method, path)), None)
         if fault is not None and fault.seconds:
             await asyncio.sleep(fault.seconds)
-        if fault is not None and fault.kind == "cut":
+        if fault is not None and fault.kind == "lost":
+            with self.cloud.lock:
+                self._handle(request, path, json.loads(await request.text() or "{}"), None)
+        if fault is not None and fault.kind in {"cut", "lost"}:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()

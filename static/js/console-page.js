@@ -13,6 +13,8 @@ import { typeThroughProvider } from "./console-typing.js";
 
 const MODULES = { vnc: "./console-vnc.js", serial: "./console-serial.js" };
 
+// What the service says of a machine that is off (vms/console/closing.py); the badge may not know it yet.
+const IT_IS_OFF = "The machine is off.";
 const LOAD_MS = 20000;
 const RELOAD_AT_MOST_EVERY_MS = 15000;
 
@@ -132,7 +134,7 @@ class Page {
     if (state !== "open") { this.screen?.detach(); this.people?.forget(); this.find("latency").hidden = true; this.find("left").hidden = true; }
     const { doing, power } = this.root.querySelector(".console-state")?.dataset ?? {};
     // It runs and cannot be joined yet: somebody else is at its serial line, for instance.
-    const reason = state === "off" && power === "running" && !doing ? sentence : "";
+    const reason = state === "off" && power === "running" && !doing && sentence !== IT_IS_OFF ? sentence : "";
     this.reason = reason;
     const [words, title, text] = wordsOf(state, { sentence, seconds, viewOnly, doing, reason });
     if (this.find("words").textContent !== words) this.find("words").textContent = words;
@@ -248,14 +250,16 @@ class Page {
 
   // The badge is fetched anew when the machine changes; when it runs again, so does its console.
   watchMachine() {
-    let power = this.root.querySelector(".console-state")?.dataset.power;
+    const seen = () => { const { power = "", doing = "" } = this.root.querySelector(".console-state")?.dataset ?? {}; return { power, doing }; };
+    let before = seen();
     new MutationObserver(() => {
-      const state = this.root.querySelector(".console-state");
-      if (!state) return;
-      const isAway = ["open", "detached"].includes(this.root.dataset.state);
-      if (state.dataset.power !== power && state.dataset.power === "running" && !isAway) this.connection.connect();
+      const now = seen();
+      // What this page itself writes into the strip is no news.
+      if (now.power === before.power && now.doing === before.doing) return;
+      const isOn = now.power === "running" && before.power !== "running";
+      before = now;
+      if (isOn && !["open", "detached"].includes(this.root.dataset.state)) this.connection.connect();
       else if (this.root.dataset.state === "off") this.show("off", { sentence: this.reason });
-      power = state.dataset.power;
     }).observe(this.root.querySelector(".console-strip"), { childList: true, subtree: true, attributes: true, attributeFilter: ["data-power", "data-doing"] });
   }
 }

@@ -30,6 +30,7 @@ export class People {
 
   // Nobody knows any more: the line is closed.
   forget() {
+    if (!this.#now) return;
     this.#now = null;
     this.#show();
   }

@@ -102,8 +102,7 @@ export class TypePanel {
     } finally {
       this.#isTyping = false;
       this.#find("progress").hidden = true;
-      this.#find("stop").hidden = true;
-      this.#find("go").hidden = false;
+      this.#swap("stop", "go");
     }
   }
 
@@ -111,9 +110,16 @@ export class TypePanel {
     this.#find("progress").hidden = false;
     this.#find("progress").max = of;
     this.#find("progress").value = done;
-    this.#find("stop").hidden = false;
-    this.#find("go").hidden = true;
+    this.#swap("go", "stop");
     this.#say(`${done} of ${of}`);
+  }
+
+  // One button in the place of the other; who was at the first is at the second then.
+  #swap(from, to) {
+    const hadFocus = document.activeElement === this.#find(from);
+    this.#find(from).hidden = true;
+    this.#find(to).hidden = false;
+    if (hadFocus) this.#find(to).focus();
   }
 
   #say(words, isBad = false) {

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from kvweb.jobs.models import Job
 from kvweb.ui.badges import Badge, badge_of
 from kvweb.ui.words import size_words
-from providers.base import Capabilities, Plugin, ProviderError
+from providers.base import Capabilities, MachineFeatures, Plugin, ProviderError
 from providers.models import Health, Provider
 from providers.registry import plugin
 
@@ -197,7 +197,9 @@ def _words(features: BaseModel) -> str:
     limits = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in features
-        if value and not isinstance(value, bool | frozenset)
+        if value and not isinstance(value, bool | frozenset | dict)
     ]
+    if isinstance(features, MachineFeatures) and features.zones:
+        choices.append(", ".join(features.zones.values()))
     told = "; ".join(filter(None, [", ".join(true + limits), *choices]))
     return told[:1].upper() + told[1:]

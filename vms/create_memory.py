@@ -14,7 +14,7 @@ from vms import create_options
 
 #: Fields with one value each, as their names stand in the form.
 FIELDS = (
-    *("project", "provider", "name", "image", "size", "vcpus", "memory_mib", "disk_gib"),
+    *("project", "provider", "name", "image", "zone", "size", "vcpus", "memory_mib", "disk_gib"),
     *("username", "ssh_password_login", "new_key", "new_key_name", "keep_key"),
     *("pool", "full_copy", "firmware", "autostart", "description"),
     *("hostname", "packages", "commands", "timezone", "user_data", "merge", "again", "ticket"),

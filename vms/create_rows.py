@@ -66,6 +66,9 @@ class NicForm(Row):
             if cleaned.get("network") and self.offer.provider is not None:
                 self.add_error("network", "This network is not there any more; choose another.")
             return cleaned
+        if network.type == "public" and cleaned.get("address"):
+            self.add_error("address", "Public addresses are given by the provider; leave this empty.")
+            return cleaned
         address, cidr = self._checked("address", lambda text: validators.fixed_address(text, network.cidrs), ("", ""))
         address6 = self._checked("address6", validators.fixed_address6, "")
         gateway = self._checked("gateway", validators.gateway, "")

@@ -201,7 +201,10 @@ class CreateForm(forms.Form):
             values["image"] = str(image.uuid)
         elif not (values["image"] == EMPTY and offer.may_be_empty):
             values["image"] = usual["image"]
-        if offer.size(values["size"]) is None and not (values["size"] == OWN and offer.may_have_own_size):
+        chosen = offer.size(values["size"])
+        if (chosen is None or (chosen.flavor and chosen.too_large)) and not (
+            values["size"] == OWN and offer.may_have_own_size
+        ):
             values["size"] = usual["size"]
         values["project"], values["provider"] = usual["project"], usual["provider"]
         values["zone"] = offer.zone

@@ -83,9 +83,9 @@ def test_a_creation_that_fails_half_way_leaves_nothing(
 
 def test_the_second_volume_that_fails_takes_the_first_along(driver: HcloudDriver, rich: VmSpec, peer: Peer) -> None:
     before = traces(peer)
-    with peer.failing("no_space_left_in_location", method="POST", path="/volumes$", after=1, times=1):
-        with pytest.raises(OutOfCapacity):
-            driver.machines.create(rich)
+    full = peer.failing("no_space_left_in_location", method="POST", path="/volumes$", after=1, times=1)
+    with full, pytest.raises(OutOfCapacity):
+        driver.machines.create(rich)
     assert traces(peer) == before
 
 

@@ -12,7 +12,7 @@ from providers.base import PowerState
 from providers.fake.console.guest import Line
 from providers.fake.console.rfb import Screen
 from providers.fake.console.wire import served
-from providers.fake.state import Vm
+from providers.fake.state import Image, Vm
 from providers.fake.store import Store
 from tools.peers.hcloud.cloud import Cloud
 
@@ -36,8 +36,9 @@ class Guest(Line):
 def _screen(cloud: Cloud, server: int, name: str, password: str) -> socket.socket:
     def serve(sock: socket.socket) -> None:
         with closing(Store("")) as store:
-            vm = Vm(id="vm-1", name=name, power=PowerState.RUNNING, memory_mib=4096, vcpus=2)
+            vm = Vm(id="vm-1", name=name, power=PowerState.RUNNING, memory_mib=4096, vcpus=2, image="image-1")
             with store.writing() as tx:
+                tx.put(Image(id="image-1", name="debian", pool="", default_user="root"))
                 tx.put(vm)
             Screen(Guest(store, vm, cloud, server), sock, name=name, password=password).serve()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
@@ -14,6 +15,15 @@ from providers.vsphere.native import vim, vmodl
 from providers.vsphere.stub import Stub, newest_common
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A view that is kept, and what it is made of."""
+
+    handle: Any
+    container: Any
+    kinds: tuple[Any, ...]
+
+
 class Connection:
     """An open session. Not for several threads at once; `calls` counts what went over the line."""
 
@@ -23,7 +33,7 @@ class Connection:
         self.config = config
         self.stub = Stub(config.host, config.port, trust(config), config.timeout_s)
         self.is_open = True
-        self._views: dict[tuple[str, ...], Any] = {}
+        self._views: dict[tuple[str, ...], _View] = {}
         self._datacenter: Any = None
         self._datacenter_name = ""
         try:
@@ -52,15 +62,19 @@ class Connection:
         return name, str(fresh.versionId)
 
     def sign_in(self) -> None:
-        """A new session; views and whatever else belonged to the old one are forgotten."""
-        self._views.clear()
-        self.stub.cookie = ""
+        """A new session. Views belong to a session, so those of the old one are made anew behind the same handles: a
+        call that is sent again means the new ones."""
+        self.stub.cookie, self.stub.has_session = "", False
         renew, self.stub.renew = self.stub.renew, None
         try:
             instance = vim.ServiceInstance("ServiceInstance", self.stub)
             self.content = instance.RetrieveContent()
             password = self.config.password.get_secret_value()
             self.content.sessionManager.Login(self.config.username, password, None)
+            for known in self._views.values():
+                fresh = self._made(known.container, known.kinds)
+                object.__setattr__(known.handle, "_moId", fresh._moId)
+            self.stub.has_session = True
         finally:
             self.stub.renew = renew
 
@@ -82,8 +96,11 @@ class Connection:
         container = inside or self.datacenter
         key = (container._moId, *(kind.__name__ for kind in kinds))
         if key not in self._views:
-            self._views[key] = self.content.viewManager.CreateContainerView(container, list(kinds), True)
-        return self._views[key]
+            self._views[key] = _View(self._made(container, kinds), container, kinds)
+        return self._views[key].handle
+
+    def _made(self, container: Any, kinds: tuple[Any, ...]) -> Any:
+        return self.content.viewManager.CreateContainerView(container, list(kinds), True)
 
     # -- the datacenter ---------------------------------------------------------------------------------------------
 
@@ -100,7 +117,7 @@ class Connection:
         return self._datacenter_name
 
     def _find_datacenter(self) -> tuple[Any, str]:
-        view = self.content.viewManager.CreateContainerView(self.content.rootFolder, [vim.Datacenter], True)
+        view = self.view(vim.Datacenter, inside=self.content.rootFolder)
         collector = vmodl.query.PropertyCollector
         spec = collector.FilterSpec(
             objectSet=[
@@ -113,7 +130,6 @@ class Connection:
             propSet=[collector.PropertySpec(type=vim.Datacenter, pathSet=["name"])],
         )
         answer = self.content.propertyCollector.RetrievePropertiesEx([spec], collector.RetrieveOptions())
-        view.DestroyView()
         found = {each.propSet[0].val: each.obj for each in (answer.objects if answer else ())}
         wanted = self.config.datacenter
         if wanted in found:

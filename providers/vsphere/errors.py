@@ -58,7 +58,7 @@ _BY_TYPE: dict[str, _Known] = {
     "vmodl.fault.NotImplemented": (NotSupported, "The server cannot do this."),
     "vmodl.fault.MethodNotFound": (NotSupported, "The server is too old for this."),
     "vim.fault.RestrictedVersion": (NotSupported, "The licence of this host does not let programs change anything."),
-    "vim.fault.NotEnoughLicenses": (QuotaExceeded, "The licences are used up."),
+    "vmodl.fault.NotEnoughLicenses": (QuotaExceeded, "The licences are used up."),
     "vim.fault.LicenseEntityNotFound": (NotSupported, "The licence does not cover this."),
     # when
     "vim.fault.InvalidState": (Conflict, "The present state does not allow this."),
@@ -76,11 +76,9 @@ _BY_TYPE: dict[str, _Known] = {
     "vim.fault.NoDiskSpace": (OutOfCapacity, "The datastore is full."),
     "vim.fault.InsufficientResourcesFault": (OutOfCapacity, "No host has room for this."),
     "vim.fault.NoCompatibleHost": (OutOfCapacity, "No host can take this VM."),
-    "vim.fault.HostCommunication": (Transient, "The VM's host does not answer to the vCenter."),
     "vim.fault.HostConnectFault": (Transient, "The VM's host does not answer to the vCenter."),
     "vmodl.fault.HostCommunication": (Transient, "The VM's host does not answer to the vCenter."),
     "vim.fault.Timedout": (TimedOut, "The server took too long."),
-    "vmodl.fault.RequestTimeout": (TimedOut, "The server took too long."),
 }
 
 #: OpenSSL's verdicts (https://docs.openssl.org/3.0/man1/openssl-verification-options/).

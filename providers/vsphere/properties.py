@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from lxml import etree
@@ -45,25 +46,35 @@ class Found:
 
 def below(element: Element | None, path: str) -> str:
     """Text at a path below an element ("backing/fileName"), empty when there is none."""
-    if element is None:
-        return ""
-    found = element.find("/".join(_VIM + step for step in path.split("/")))
-    return (found.text or "") if found is not None else ""
+    for tag in _tags(path):
+        if element is None:
+            return ""
+        element = next(element.iterchildren(tag), None)
+    return (element.text or "") if element is not None else ""
+
+
+@cache
+def _tags(path: str) -> tuple[str, ...]:
+    return tuple(_VIM + step for step in path.split("/"))
 
 
 def child(element: Element, name: str) -> Element | None:
-    return element.find(_VIM + name)
+    return next(element.iterchildren(_VIM + name), None)
 
 
 def children(element: Element | None, name: str = "") -> Iterator[Element]:
     """The items of a list, or those children that have the name."""
-    if element is not None:
-        yield from element.iterchildren(_VIM + name if name else None)
+    if element is None:
+        return iter(())
+    return element.iterchildren(_VIM + name if name else None)
 
 
 def type_of(element: Element | None) -> str:
     """The vSphere type that an element says it has, without prefix."""
-    return (element.get(_TYPE) or "").rpartition(":")[2] if element is not None else ""
+    if element is None:
+        return ""
+    name = element.get(_TYPE) or ""
+    return name.rpartition(":")[2] if ":" in name else name
 
 
 def wanted(kind: Any, *paths: str) -> Any:

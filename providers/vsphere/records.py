@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from providers.base import (
     ConsoleKind,
@@ -45,6 +46,7 @@ _POWER = {
     "suspended": PowerState.PAUSED,
 }
 _BUSES = (("SCSI", "scsi"), ("AHCI", "sata"), ("SATA", "sata"), ("NVME", "nvme"), ("IDE", "ide"))
+_DRIVES = frozenset({"VirtualDisk", "VirtualCdrom", "VirtualFloppy"})
 #: vSphere's names of card models → ours.
 MODELS = {
     "VirtualVmxnet3": "vmxnet3",
@@ -131,8 +133,14 @@ def moment(text: str) -> datetime | None:
 
 def disks_of(devices: Element) -> Iterator[DiskRecord]:
     """Disks and drives in the order of their controllers' places; the first disk is the one it starts from."""
-    buses = {below(each, "key"): _bus(type_of(each)) for each in children(devices) if _bus(type_of(each))}
-    found = [each for each in children(devices) if type_of(each) in ("VirtualDisk", "VirtualCdrom", "VirtualFloppy")]
+    buses: dict[str, str] = {}
+    found: list[Element] = []
+    for each in children(devices):
+        kind = type_of(each)
+        if kind in _DRIVES:
+            found.append(each)
+        elif bus := _bus(kind):
+            buses[below(each, "key")] = bus
     is_first = True
     for device in sorted(found, key=_position):
         kind = type_of(device)
@@ -169,6 +177,7 @@ def _position(device: Element) -> tuple[bool, int, int]:
     return not is_disk, int(below(device, "controllerKey") or 0), int(below(device, "unitNumber") or 0)
 
 
+@cache
 def _bus(kind: str) -> str:
     if not kind.endswith("Controller"):
         return "scsi" if "LsiLogic" in kind or "BusLogic" in kind else ""

@@ -37,6 +37,8 @@ class Stub(soap.SoapStubAdapterBase):  # type: ignore[misc]
         self.requestContext: dict[str, str] = {}  # the base class reads it and does not make it
         self.renew: Callable[[], None] | None = None
         """Logs in again; called once for a call that found its session ended."""
+        self.has_session = True
+        """False when logging in again failed: the next call tries that first."""
         self._context = context
         self._lock = threading.Lock()
         self._idle: tuple[http.client.HTTPSConnection, float] | None = None
@@ -54,6 +56,8 @@ class Stub(soap.SoapStubAdapterBase):  # type: ignore[misc]
         return body
 
     def _answered(self, mo: Any, info: Any, args: Any, read: Callable[[bytes, Any], Any]) -> Any:
+        if self.renew and not self.has_session:
+            self.renew()
         for attempt in (1, 2):
             request = self.SerializeRequest(mo, info, args)
             status, body = self.post(request, again=info.wsdlName.startswith(_READING))

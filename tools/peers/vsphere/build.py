@@ -112,6 +112,20 @@ MENDS = (
     ),
     Mend(
         "virtual_machine.go",
+        "a clone lives where it was wished",
+        "\t\t\tHost:   vm.Runtime.Host,\n",
+        "\t\t\tHost:   req.Spec.Location.Host,\n",
+    ),
+    Mend(
+        "virtual_machine.go",
+        "a card that is taken out has no addresses",
+        "\t\tcase types.BaseVirtualEthernetCard:\n"
+        "\t\t\tvar net types.ManagedObjectReference\n\n\t\t\tswitch b := device",
+        "\t\tcase types.BaseVirtualEthernetCard:\n\t\t\tforgetCard(vm, spec)\n"
+        "\t\t\tvar net types.ManagedObjectReference\n\n\t\t\tswitch b := device",
+    ),
+    Mend(
+        "virtual_machine.go",
         "a key has one value",
         "\t\t\tvm.Config.ExtraConfig = append(vm.Config.ExtraConfig, c)\n",
         "\t\t\tsetExtra(vm, c)\n",

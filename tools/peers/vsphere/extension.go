@@ -242,6 +242,21 @@ func removeHome(vm *VirtualMachine, datacenter *types.ManagedObjectReference) {
 
 // -- guests and consoles -----------------------------------------------------------------------------------------------
 
+// The guest tells nothing more of a card that was taken out.
+func forgetCard(vm *VirtualMachine, spec *types.VirtualDeviceConfigSpec) {
+	card, ok := spec.Device.(types.BaseVirtualEthernetCard)
+	if !ok || spec.Operation != types.VirtualDeviceConfigSpecOperationRemove {
+		return
+	}
+	kept := make([]types.GuestNicInfo, 0, len(vm.Guest.Net))
+	for _, each := range vm.Guest.Net {
+		if each.MacAddress != card.GetVirtualEthernetCard().MacAddress {
+			kept = append(kept, each)
+		}
+	}
+	vm.Guest.Net = kept
+}
+
 func toolsFault(vm *VirtualMachine) *soap.Fault {
 	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
 		return Fault("", &types.InvalidPowerState{
@@ -263,7 +278,7 @@ func (vm *VirtualMachine) RebootGuest(ctx *Context, request *types.RebootGuest) 
 	return body
 }
 
-// The screen is a peer of the test's, whose port the environment names.
+// The screen is a peer of the test's, whose port and ticket the environment names.
 func (vm *VirtualMachine) AcquireTicket(ctx *Context, request *types.AcquireTicket) soap.HasFault {
 	body := &methods.AcquireTicketBody{}
 	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
@@ -276,7 +291,9 @@ func (vm *VirtualMachine) AcquireTicket(ctx *Context, request *types.AcquireTick
 		CfgFile:       vm.Config.Files.VmPathName,
 		Host:          "127.0.0.1",
 		Port:          int32(port),
-		SslThumbprint: os.Getenv("VCSIM_SCREEN_THUMBPRINT"),
+	}
+	if known := os.Getenv("VCSIM_SCREEN_TICKET"); known != "" {
+		ticket.Ticket = known
 	}
 	if request.TicketType == "webmks" {
 		ticket.Url = "wss://127.0.0.1:" + strconv.Itoa(port) + "/ticket/" + ticket.Ticket

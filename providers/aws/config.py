@@ -175,13 +175,6 @@ class AwsOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    zone: str = Field(
-        default="",
-        max_length=40,
-        title="Zone",
-        description="Availability zone; empty: that of the subnet.",
-        json_schema_extra=_extra(group="Place", only="create"),
-    )
     subnet: str = Field(
         default="",
         max_length=60,

@@ -116,7 +116,7 @@ class Creation:
 
     def _zone(self) -> str:
         """The zone that was asked for, in any of the ways in which it can be."""
-        named = {self.options.zone, self.spec.zone, *(disk.pool for disk in self.spec.disks)} - {""}
+        named = {self.spec.zone, *(disk.pool for disk in self.spec.disks)} - {""}
         if len(named) > 1:
             raise InvalidRequest(
                 f"A VM and its disks are in one zone; named are {', '.join(sorted(named))}.", field="zone"

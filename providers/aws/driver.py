@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from providers.aws import rights
+from providers.aws import placement, rights
+from providers.aws.buckets import AwsBuckets
+from providers.aws.clones import AwsClones
 from providers.aws.cloud import Cloud
 from providers.aws.config import AwsConfig
+from providers.aws.disks import AwsDisks
+from providers.aws.dns import AwsDns
+from providers.aws.firewalls import AwsFirewalls
 from providers.aws.flavors import AwsFlavors
+from providers.aws.host import AwsHost
+from providers.aws.images import AwsImages
+from providers.aws.load_balancers import AwsLoadBalancers
 from providers.aws.machines import AwsMachines
+from providers.aws.networks import AwsNetworks
+from providers.aws.nics import AwsNics
 from providers.aws.plugin import PLUGIN
 from providers.aws.power import AwsPower
+from providers.aws.reshape import AwsReshape
 from providers.aws.snapshots import AwsSnapshots
+from providers.aws.subnets import AwsSubnets
+from providers.aws.volumes import AwsPools, AwsVolumes
 from providers.base import Capabilities, Config, Driver, Features
 
 
@@ -28,10 +41,23 @@ class AwsDriver(Driver):
         """The facets that this key can use."""
         cloud = self.cloud
         self.machines = AwsMachines(cloud)
-        self.power = AwsPower(cloud)
+        self.power = AwsPower(cloud) if "power" in found.may else None
+        self.reshape = AwsReshape(cloud)
+        self.disks = AwsDisks(cloud)
+        self.nics = AwsNics(cloud)
         self.snapshots = AwsSnapshots(cloud)
+        self.clones = AwsClones(cloud)
+        self.pools = AwsPools(cloud)
+        self.volumes = AwsVolumes(cloud)
+        self.images = AwsImages(cloud)
         self.flavors = AwsFlavors(cloud)
-        del found
+        self.networks = AwsNetworks(cloud)
+        self.subnets = AwsSubnets(cloud)
+        self.firewalls = AwsFirewalls(cloud)
+        self.buckets = AwsBuckets(cloud) if "buckets" in found.may else None
+        self.dns = AwsDns(cloud) if "dns" in found.may else None
+        self.load_balancers = AwsLoadBalancers(cloud) if "load_balancers" in found.may else None
+        self.host = AwsHost(cloud)
 
     def probe(self) -> Capabilities:
         """Ask again what the key may; what it lacks is not there, and what VMs cannot be without is an error."""
@@ -40,7 +66,13 @@ class AwsDriver(Driver):
         missing = {name: None for name in Capabilities.model_fields if getattr(self, name) is None}
         declared = PLUGIN.declares.model_copy(update=missing)
         features: dict[str, Features] = {
-            "machines": declared.machines.model_copy(update={"option_choices": rights.choices(self.cloud)})
+            "machines": declared.machines.model_copy(
+                update={
+                    "option_choices": rights.choices(self.cloud),
+                    "zones": {zone: zone for zone in placement.zones(self.cloud)},
+                    "create_from_image": "create" in found.may,
+                }
+            )
         }
         return declared.model_copy(update=features).within(declared)
 

@@ -63,16 +63,18 @@ def places(cloud: Cloud, nics: Sequence[NicSpec], *, zone: str, subnet: str) -> 
     """
     if zone and zone not in zones(cloud):
         raise InvalidRequest(f"There is no zone “{zone}” in {cloud.config.region}.", field="zone")
-    wanted = [nic.network for nic in nics] or [_default_network(cloud)]
+    wanted = [nic.network for nic in nics] or [default_network(cloud)]
     found: list[Place] = []
     for number, one in enumerate(wanted):
         place = _place(cloud, one, zone, subnet if number == 0 else "", nics[number] if nics else None)
+        if found and place.network != found[0].network:
+            raise InvalidRequest("At AWS all cards of a VM are in one network.", field="nics")
         zone = place.zone
         found.append(place)
     return found
 
 
-def _default_network(cloud: Cloud) -> str:
+def default_network(cloud: Cloud) -> str:
     told = cloud.ec2("describe_vpcs", Filters=tags.filters(is_default="true")).get("Vpcs") or ()
     if not told:
         raise InvalidRequest("The account has no default network here; name one.", field="nics")

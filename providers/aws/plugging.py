@@ -101,15 +101,23 @@ def attach_as(cloud: Cloud, instance_id: str, volume_id: str, device: str) -> No
 
 
 def make_from(
-    cloud: Cloud, snapshot: Mapping[str, Any], zone: str, instance_id: str, progress: Progress = QUIET
+    cloud: Cloud,
+    snapshot: Mapping[str, Any],
+    zone: str,
+    instance_id: str,
+    progress: Progress = QUIET,
+    *,
+    name: str = "",
+    kind: str = "",
 ) -> str:
     """A volume with the content of a snapshot, ready to be plugged in."""
+    own_tags = ({tags.VM: instance_id} if instance_id else {}) | ({tags.NAME: name} if name else {})
     made = cloud.ec2(
         "create_volume",
         SnapshotId=snapshot["SnapshotId"],
         AvailabilityZone=zone,
-        VolumeType="gp3",
-        TagSpecifications=tags.on("volume", {tags.VM: instance_id}),
+        VolumeType=kind if kind in TYPES else "gp3",
+        TagSpecifications=tags.on("volume", own_tags),
     )
     try:
         until(cloud, made["VolumeId"], "available", progress)

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from providers.aws.config import AwsConfig, AwsOptions
 from providers.base import (
+    BucketFeatures,
     Capabilities,
+    CloneFeatures,
+    DiskFeatures,
+    DnsFeatures,
+    FirewallFeatures,
     FlavorFeatures,
+    HostFeatures,
+    ImageFeatures,
+    LoadBalancerFeatures,
     MachineFeatures,
+    NetworkFeatures,
+    NetworkMode,
+    NicFeatures,
     Plugin,
+    PoolFeatures,
     PowerFeatures,
+    ReshapeFeatures,
     SnapshotFeatures,
+    SubnetFeatures,
+    VolumeFeatures,
 )
 
 PLUGIN = Plugin(
@@ -33,7 +48,23 @@ PLUGIN = Plugin(
             description=True,
         ),
         power=PowerFeatures(soft_stop=True),
+        reshape=ReshapeFeatures(flavor=True, rename=True, description=True, metadata=True, remove_cloud_init=True),
+        disks=DiskFeatures(hot_plug=True, grow=True, existing=True),
+        nics=NicFeatures(hot_plug=True),
         snapshots=SnapshotFeatures(while_running=True, tree=True),
+        clones=CloneFeatures(full=True, export=True),
+        pools=PoolFeatures(types=frozenset({"zone"})),
+        volumes=VolumeFeatures(
+            create=True, grow=True, clone=True, formats=frozenset({"gp3", "gp2", "standard", "st1", "sc1"})
+        ),
+        images=ImageFeatures(delete=True, formats=frozenset({"ami"})),
         flavors=FlavorFeatures(),
+        networks=NetworkFeatures(create=True, modes=frozenset({NetworkMode.PROVIDER})),
+        subnets=SubnetFeatures(create=True),
+        firewalls=FirewallFeatures(attach=True),
+        buckets=BucketFeatures(public=True),
+        dns=DnsFeatures(zones=True, types=frozenset({"A", "AAAA", "CNAME", "TXT", "SRV", "MX"})),
+        load_balancers=LoadBalancerFeatures(),
+        host=HostFeatures(),
     ),
 )

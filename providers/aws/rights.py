@@ -8,7 +8,7 @@ from typing import Any
 from providers.aws import placement, tags
 from providers.aws.cloud import Cloud
 from providers.aws.errors import code_of, is_forbidden
-from providers.base import AuthenticationFailed, ProviderError, Rejected
+from providers.base import AuthenticationFailed, ProviderError, Rejected, Transient
 
 RIGHTS = "rights"
 RIGHTS_S = 600.0
@@ -34,6 +34,7 @@ _SERVICES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "buckets": ("s3", "list_buckets", {}),
     "dns": ("route53", "list_hosted_zones", {"MaxItems": "1"}),
     "load_balancers": ("elbv2", "describe_load_balancers", {"PageSize": 1}),
+    "quotas": ("service-quotas", "get_service_quota", {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"}),
 }
 
 
@@ -88,16 +89,15 @@ def _may(cloud: Cloud, service: str, operation: str, parameters: dict[str, Any])
     try:
         cloud.call(service, operation, **parameters)
     except ProviderError as exc:
-        # Other endpoints may lack a service altogether.
-        if is_forbidden(exc) or code_of(exc) in {"OptInRequired", "UnknownOperationException"}:
-            return False
-        raise
+        if isinstance(exc, Transient | AuthenticationFailed) and code_of(exc) != "OptInRequired":
+            raise
+        # Forbidden, or a service that this account or endpoint does not have.
+        return False
     return True
 
 
 def choices(cloud: Cloud) -> dict[str, dict[str, str]]:
     """What the account has for options that depend on it."""
-    zones = {"": "that of the subnet", **{zone: zone for zone in placement.zones(cloud)}}
     told = cloud.pages("ec2", "describe_subnets", "Subnets")
     subnets = {"": "one with room"} | {one["SubnetId"]: _subnet_words(one) for one in told}
     try:
@@ -107,7 +107,7 @@ def choices(cloud: Cloud) -> dict[str, dict[str, str]]:
             raise
         pairs = ()
     keys = {"": "none"} | {one["KeyName"]: one["KeyName"] for one in pairs}
-    return {"zone": zones, "subnet": subnets, "key_pair": keys}
+    return {"subnet": subnets, "key_pair": keys}
 
 
 def _subnet_words(subnet: Any) -> str:

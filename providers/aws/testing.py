@@ -128,7 +128,6 @@ def harness(mode: str = "offline") -> Harness:
         ),
         image=told["image"],
         network=told["network"],
-        other_network=told["other_network"],
         pool=f"{told['region']}a",
         free_cidr="10.99.0.0/24",
         dns_zone="demo.test",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -54,6 +54,17 @@ def _shown(line: Line) -> Shown:
     return Shown(line.number, line.text, at, MARK_WORDS.get(line.mark, line.mark))
 
 
+def _timed_once(lines: Iterable[Shown]) -> list[Shown]:
+    """Lines of one moment say when only once."""
+    shown: list[Shown] = []
+    last: datetime | None = None
+    for line in lines:
+        is_same = line.at == last and not line.mark
+        last = line.at
+        shown.append(replace(line, at=None) if is_same else line)
+    return shown
+
+
 @require_GET
 def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     vm = _asked_for(request, uuid)
@@ -67,7 +78,7 @@ def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
             newest.append(line)
     context = {
         "vm": vm,
-        "lines": [_shown(line) for line in newest],
+        "lines": _timed_once(map(_shown, newest)),
         "found": found,
         "left_out": found - len(newest),
         "text": text,

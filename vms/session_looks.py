@@ -22,6 +22,8 @@ def session_badge(session: ConsoleSession) -> Badge:
         return Badge("Closed", "secondary", "plug-connected-x")
     if session.grant is not None and session.grant.revoked_at is not None:
         return Badge("Closing", "blue", "loader-2", is_busy=True)
+    if session.drives and session.kind == ConsoleKind.SERIAL:
+        return Badge("Types", "green", "keyboard")
     if session.drives:
         return Badge("Has the keyboard", "green", "keyboard")
     return Badge("Watches", "blue", "eye")

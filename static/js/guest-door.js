@@ -17,7 +17,7 @@ async function enter() {
     const answer = await fetch(door.dataset.guestDoor, { method: "POST", body, credentials: "same-origin", headers: { Accept: "application/json" } });
     const told = await answer.json();
     if (told.entered) location.reload();
-    else say("This link does not work", told.sentence);
+    else say("This did not open", told.sentence);
   } catch {
     say("This did not work", "The portal does not answer. Open the link again in a moment.");
   }

@@ -114,7 +114,7 @@ def _certificate_sentence(exc: BaseException) -> str:
         return "The server's certificate is not valid yet; is this machine's clock right?"
     if "expired" in text:
         return "The server's certificate has expired, or this machine's clock is wrong."
-    if "Hostname mismatch" in text or "doesn't match" in text:
+    if "mismatch" in text or "doesn't match" in text:
         return "The server's certificate is for another name."
     if "self-signed" in text or "unable to get local issuer" in text:
         return "The server's certificate is signed by nobody whom this machine trusts; is a CA certificate needed?"

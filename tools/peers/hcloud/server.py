@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -29,12 +30,19 @@ START_S = 10.0
 class Peer:
     """One simulated project. `with Peer() as peer:` serves it at `peer.url`; `contract` checks what goes through."""
 
-    def __init__(self, cloud: Cloud | None = None, contract: Contract | None = None, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        cloud: Cloud | None = None,
+        contract: Contract | None = None,
+        *,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.cloud = cloud or Cloud()
         self.contract = contract
         self.violations: list[str] = []
         """What did not keep to the contract, request or answer."""
-        self._port, self.url = port, ""
+        self._port, self._tls, self.url = port, tls, ""
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -63,10 +71,10 @@ class Peer:
         app.router.add_route("*", "/{rest:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port)
+        site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
         self._port = runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self._port}{PREFIX}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}{PREFIX}"
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         await self._stop.wait()

@@ -1,0 +1,111 @@
+"""A person and a cloud: a wrong token is named, then a machine is made, looked at, snapshotted and deleted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.live.portal import Portal, until
+from tests.live.test_second_light import answer, press
+from tools.peers.hcloud.cloud import Cloud
+from tools.peers.hcloud.contract import contract
+from tools.peers.hcloud.server import Peer
+
+pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
+
+NAME = "kvweb-test-cloud"
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Portal]:
+    """A portal that needs no hypervisor."""
+    home = Path(tempfile.mkdtemp(prefix="kvweb-live-", dir="/tmp"))
+    running = Portal(home)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer(Cloud(action_s=0.3), contract()) as running:
+        yield running
+    assert not running.violations, "Not as Hetzner's schemas say."
+
+
+def test_a_machine_at_a_cloud_lives_and_goes(signed_in: Page, portal: Portal, peer: Peer) -> None:
+    page = signed_in
+    page.set_default_timeout(PATIENCE_MS)
+
+    # The check says what is wrong, and what it found when it is right.
+    page.goto(f"{portal.url}/providers/add/hcloud")
+    page.locator("[name=name]").first.fill("Hetzner")
+    page.locator("[name=config_token]").fill("w" * 64)
+    page.locator("details.fold summary").first.click()
+    page.locator("[name=config_endpoint]").fill(peer.url)
+    page.locator("[name=config_poll_s]").fill("0.1")
+    page.get_by_role("button", name="Add and check").click()
+    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
+    expect(page.locator("body")).to_contain_text("refused the token", timeout=PATIENCE_MS)
+    provider = page.url
+    page.goto(f"{provider}edit")
+    page.locator("[name=config_token]").fill(peer.cloud.token)
+    page.get_by_role("button", name="Save and check").click()
+    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+    until(
+        lambda: portal.rows("select 1 from networking_network where external_id = 'public'"),
+        timeout_s=30,
+        said="Reading the networks",
+        explain=portal.jobs,
+    )
+
+    # Locations have their prices, and no questions that the cloud cannot answer.
+    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
+    page.get_by_label("Name", exact=True).fill(NAME)
+    page.locator("label", has_text="debian-12").first.click()
+    expect(page.locator("#create-size")).to_contain_text("€3.29 a month")
+    page.locator("[name=zone]").select_option("nbg1")
+    expect(page.locator("#create-size")).to_contain_text("€3.79 a month")
+    expect(page.locator("#create-size")).to_contain_text("Not to be had in Nuremberg")
+    page.locator("[name=password]").fill("first-light-2026")
+    page.get_by_role("button", name="Create and start").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
+    vm = page.url
+    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+    (server,) = peer.cloud.tables["servers"].values()
+    assert (server["name"], server["location"]["name"]) == (NAME, "nbg1")
+    assert server["labels"]["project"]
+
+    # The screen, carried by the portal.
+    page.goto(f"{vm.rstrip('/')}/console/vnc")
+    page.locator("canvas").first.wait_for()
+    expect(page.locator("body")).to_contain_text("Connected", timeout=PATIENCE_MS)
+
+    # A snapshot, and the end.
+    page.goto(f"{vm}snapshots")
+    page.get_by_role("link", name="Take a snapshot").first.click()
+    answer(page, "Take snapshot", name="fresh")
+    row = page.locator(".tree-list tbody tr", has_text="fresh")
+    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
+    press(page, "Delete")
+    dialog = page.locator("dialog[open]")
+    dialog.locator("#typed").fill(NAME)
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    until(lambda: left(peer) == (0, 0), timeout_s=30, said="Deleting the machine and its snapshot", explain=portal.jobs)
+
+
+def left(peer: Peer) -> tuple[int, int]:
+    """How many servers and snapshots there are."""
+    with peer.cloud.lock:
+        images = peer.cloud.tables["images"].values()
+        return len(peer.cloud.tables["servers"]), sum(image["type"] == "snapshot" for image in images)

@@ -91,6 +91,7 @@ _BY_CODE: dict[str, _Known] = {
     "InvalidVolume.ZoneMismatch": (Conflict, "The volume is in another zone than the VM."),
     "InvalidParameterCombination": (InvalidRequest, "AWS does not take these values together."),
     "DependencyViolation": (Conflict, "Something at AWS still uses it."),
+    "InvalidTarget": (Conflict, "Start the VM first: AWS takes only running ones as targets."),
     "BucketNotEmpty": (Conflict, "The bucket is not empty."),
     "BucketAlreadyExists": (AlreadyExists, "Somebody at AWS has a bucket of this name; they are unique world-wide."),
     "BucketAlreadyOwnedByYou": (AlreadyExists, "There is a bucket of this name already."),

@@ -128,16 +128,20 @@ def apply() -> None:
         return old(self, volume_id, instance_id, device_path, *args)
 
     @around(AmiBackend, "create_image")
-    def create_image(old: Any, self: Any, instance_id: str, name: str, description: str, tags: list[Any]) -> Any:
+    def create_image(
+        old: Any, self: Any, instance_id: str, name: str, description: str, tag_specifications: list[Any]
+    ) -> Any:
         if any(ami.name == name and ami.owner_id == self.account_id for ami in self.amis.values()):
             refuse("InvalidAMIName.Duplicate", f"AMI name {name} is already in use")
         instance = self.get_instance(instance_id)
-        made = old(self, instance_id, name, description, [one for one in tags if one["ResourceType"] == "image"])
+        made = old(
+            self, instance_id, name, description, [one for one in tag_specifications if one["ResourceType"] == "image"]
+        )
         made.root_device_name = instance.root_device_name
         root = instance.block_device_mapping.get(instance.root_device_name)
         if root is not None:
             made.ebs_snapshot.volume = self.get_volume(root.volume_id)
-        for one in tags:
+        for one in tag_specifications:
             if one["ResourceType"] == "snapshot":
                 for tag in one["Tags"]:
                     made.ebs_snapshot.add_tag(tag["Key"], tag["Value"])

@@ -21,13 +21,16 @@ from providers.resource_jobs import clear_problem, facet, note_problem, resource
 
 logger = logging.getLogger(__name__)
 
+#: Jobs that may switch a network off for a moment.
+_SWITCH_OFF_AND_ON = ("network.change", "network.restart")
+
 
 def _note_and_settle(job: Job) -> None:
     """The row says what failed; when nobody knows how far it got, it is found out."""
     note_problem(Network)(job)
     network = Network.objects.select_related("provider").filter(uuid=job.subject.partition(":")[2]).first()
     if network is not None and (job.code in UNCERTAIN or job.state == JobState.CANCELLED):
-        transaction.on_commit(lambda: services.settle_later(network))
+        transaction.on_commit(lambda: services.settle_later(network, after=job.kind))
 
 
 def _networks(driver: Driver) -> Networks:
@@ -154,6 +157,11 @@ def settle(job: Job, reporter: Reporter) -> dict[str, Any]:
             else:
                 networks.delete(left.external_id)
                 records.remove(left)
+        if network.is_active and job.params.get("after") in _SWITCH_OFF_AND_ON:
+            found = next((one for one in records if one.external_id == network.external_id), None)
+            if found is not None and not found.is_active:
+                # Its worker died between the two.
+                records[records.index(found)] = networks.set_active(found.external_id, True)
         inventory.apply(network.provider, records)
     return {"was_made": left is not None and left in records}
 

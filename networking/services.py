@@ -114,8 +114,8 @@ def offer(network: Network, *, projects: Iterable[Project], user: User | None = 
     publish(network.subject, project_id=None)
 
 
-def settle_later(network: Network) -> None:
-    """Find out what an interrupted job has left."""
+def settle_later(network: Network, *, after: str) -> None:
+    """Find out what an interrupted job, of the kind `after`, has left."""
     jobs.start(
         "network.settle",
         title=f"Clear up after “{network.name}”",
@@ -123,6 +123,7 @@ def settle_later(network: Network) -> None:
         subject_name=network.name,
         doing="Clearing up",
         place=network.provider.place,
+        params={"after": after},
         is_background=True,
     )
 

@@ -109,11 +109,20 @@ class KvmNetworks(Part, Networks):
             _refuse_overlap(wish, [other for other in self._seen() if other.name != spec.name])
             after = read(before)
             edit(after, wish)
-            if write(after) != write(read(before)):
+            if write(after) != write(read(before)) or self._lags(network, wish):
                 self._change(network, wish, before, write(after))
             if bool(network.autostart()) != spec.autostart:
                 network.setAutostart(1 if spec.autostart else 0)
             return self._record(network, used_by=self._users(external_id))
+
+    def _lags(self, network: Any, wish: NetworkWish) -> bool:
+        """Whether it runs otherwise than its document says: a change before this one waits, or died on its way."""
+        if not network.isActive():
+            return False
+        live = read(network.XMLDesc(0))
+        wanted = deepcopy(live)
+        edit(wanted, wish)
+        return write(wanted) != write(live)
 
     def _change(self, network: Any, wish: NetworkWish, before: str, after: str) -> None:
         self.raw.networkDefineXML(after)

@@ -100,3 +100,21 @@ def test_a_deletion_whose_worker_died_says_what_is(fake_provider: Provider, root
     run_jobs()
     network.refresh_from_db()
     assert network.missing_since is not None
+
+
+def test_a_network_that_was_off_for_a_moment_when_its_worker_died_is_on_again(
+    fake_provider: Provider, root: User, run_jobs: RunJobs
+) -> None:
+    network, _ = services.create(provider=fake_provider, spec=SPEC, user=root)
+    run_jobs()
+    network.refresh_from_db()
+    job = services.restart(network, user=root)
+    with driver_for(fake_provider) as driver:
+        assert driver.networks is not None
+        driver.networks.set_active(network.external_id, False)
+    died(job)
+    run_jobs()
+    network.refresh_from_db()
+    assert [record.is_active for record in at_provider(fake_provider)] == [True]
+    assert network.is_active
+    assert "Restart the network failed" in network.problem

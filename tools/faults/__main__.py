@@ -5,18 +5,35 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import libvirt
 
 from tools.bench.django_home import django_here
+from tools.reaper import with_orphans_taken_in
 
 django_here()
 
+from tools.faults.counts import Counts, Tally  # noqa: E402
+from tools.faults.network_work import NetworkChange, NetworkCreate, NetworkDelete  # noqa: E402
 from tools.faults.room import IMAGE_MIB, Room  # noqa: E402 - needs Django
-from tools.faults.rounds import Tally, play  # noqa: E402
-from tools.faults.work import OPERATIONS  # noqa: E402
+from tools.faults.rounds import measure, play  # noqa: E402
+from tools.faults.work import OPERATIONS, Operation  # noqa: E402
+
+EVERY: dict[str, type[Operation]] = {
+    **OPERATIONS,
+    "make-network": NetworkCreate,
+    "change-network": NetworkChange,
+    "delete-network": NetworkDelete,
+}
+#: One word for several.
+TOGETHER = {"network": ("make-network", "change-network", "delete-network")}
+#: Rounds of one operation before the next one has its turn, so that a run that is cut off has some of each.
+_TURN = 5
+#: An operation with so many faults is not played any more: they would be the same ones.
+_WRONG_MOST = 20
 
 _HEAD = """# When a worker dies
 
@@ -27,7 +44,9 @@ SIGKILL at a random moment of it. After each round no file in any pool is withou
 `qemu-img check` and holds what it held, every machine has one row, a job that says it is done has done it, and a
 second try succeeds.
 
-Run on {day}, {where}: two private daemons, a disk of {mib} MiB of random bytes.
+Last run on {day}, {where}: two private daemons (networks: the machine's own), a disk of {mib} MiB of random bytes.
+`python -m tools.faults 100 --minutes 60 --report docs/faults.md` goes on until each was killed a hundred times, or the
+hour is over; what came of it is added to `var/faults.json`, and `--afresh` begins at nothing.
 
 | operation | takes | killed | was quicker | done all the same | wrong |
 |---|---:|---:|---:|---:|---:|"""
@@ -39,24 +58,63 @@ hypervisor for happened nevertheless; the portal finds it and takes it over.
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.faults")
-    parser.add_argument("kills", type=int, help="how often each operation's worker is killed")
-    parser.add_argument("operations", nargs="*", choices=[[], *OPERATIONS], help="only these")
-    parser.add_argument("--report", type=Path, help="write the report there too")
-    chosen = parser.parse_args()
-    tallies = []
+    chosen = _arguments()
+    counts = Counts(afresh=chosen.afresh)
+    keys = list(dict.fromkeys(key for word in chosen.operations or EVERY for key in TOGETHER.get(word, (word,))))
+    end = time.monotonic() + chosen.minutes * 60 if chosen.minutes else float("inf")
     with Room().opened() as room:
-        for name in chosen.operations or OPERATIONS:
-            tally = play(room, OPERATIONS[name](room), kills=chosen.kills)
-            tallies.append(tally)
-            came = f"{tally.kills} killed, {tally.finished} were quicker, {len(tally.wrong)} wrong"
-            print(f"{name:16} {tally.takes_s:6.2f} s  {came}")
-            for sentence in tally.wrong:
-                print("   ", sentence)
-            sys.stdout.flush()
-    if chosen.report:
-        chosen.report.write_text(report(tallies))
-    return 1 if any(tally.wrong for tally in tallies) else 0
+        operations: dict[str, Operation] = {}
+        try:
+            while todo := [key for key in keys if not _is_enough(counts.of(key, EVERY[key].name), chosen.kills)]:
+                for key in todo:
+                    if time.monotonic() > end:
+                        return _told(counts, keys, chosen.report)
+                    if key not in operations:
+                        operations[key] = EVERY[key](room)
+                        measure(room, operations[key], counts.of(key, EVERY[key].name))
+                    _turn(room, operations[key], counts, key, chosen.kills, end)
+                    _told(counts, keys, chosen.report)
+        finally:
+            for operation in operations.values():
+                operation.clear_away()
+    return _told(counts, keys, chosen.report)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.faults")
+    parser.add_argument("kills", type=int, help="how often each operation's worker is killed, earlier runs included")
+    parser.add_argument("operations", nargs="*", choices=[[], *EVERY, *TOGETHER], help="only these")
+    parser.add_argument("--report", type=Path, help="write the report there, after each turn")
+    parser.add_argument("--minutes", type=float, default=0.0, help="end after so long, however far it is")
+    parser.add_argument("--afresh", action="store_true", help="forget what runs before this one came to")
+    return parser.parse_args()
+
+
+def _is_enough(tally: Tally, kills: int) -> bool:
+    return tally.kills >= kills or tally.rounds > 2 * kills + 5 or len(tally.wrong) >= _WRONG_MOST
+
+
+def _turn(room: Room, operation: Operation, counts: Counts, key: str, kills: int, end: float) -> None:
+    tally = counts.of(key, operation.name)
+    known, began = len(tally.wrong), time.monotonic()
+    for _ in range(_TURN):
+        if _is_enough(tally, kills) or time.monotonic() > end:
+            break
+        play(room, operation, tally)
+        counts.keep(tally)
+    took = time.monotonic() - began
+    print(f"{key:16} {tally.kills:4} killed, {tally.finished} were quicker, {len(tally.wrong)} wrong  ({took:.0f} s)")
+    for sentence in tally.wrong[known:]:
+        print("   ", sentence)
+    sys.stdout.flush()
+
+
+def _told(counts: Counts, keys: list[str], path: Path | None) -> int:
+    """Write the report with all that was ever counted; 1 when anything of this run's operations was wrong."""
+    played = [counts.tallies[key] for key in EVERY if key in counts.tallies and counts.tallies[key].rounds]
+    if path:
+        path.write_text(report(played))
+    return 1 if any(counts.tallies[key].wrong for key in keys if key in counts.tallies) else 0
 
 
 def report(tallies: list[Tally]) -> str:
@@ -77,4 +135,4 @@ def report(tallies: list[Tally]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(with_orphans_taken_in(main))

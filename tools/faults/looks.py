@@ -18,8 +18,8 @@ from vms.choices import Presence
 from vms.models import VirtualMachine
 
 
-def troubles(room: Room, *, kept: dict[str, str]) -> list[str]:
-    """Sentences about what is wrong; `kept` is VM → hash of what its first disk must hold."""
+def troubles(room: Room, *, kept: dict[str, set[str]]) -> list[str]:
+    """Sentences about what is wrong; `kept` is VM → hashes, of which its first disk has one."""
     found: list[str] = []
     for name, daemon in room.daemons.items():
         connection = libvirt.open(daemon.uri)
@@ -39,7 +39,7 @@ def troubles(room: Room, *, kept: dict[str, str]) -> list[str]:
             ]
             for vm, content in kept.items():
                 disk = first_disk(domains[vm]) if vm in domains else ""
-                if disk and content_of(disk) != content:
+                if disk and content_of(disk) not in content:
                     found.append(f"{name}: {vm} lost its content")
         finally:
             connection.close()

@@ -34,6 +34,8 @@ from tests.live.private_libvirt import PrivateLibvirt
 #: Enough to make copying it take a while.
 IMAGE_MIB = 48
 IMAGE = "kvweb-test-faults.qcow2"
+#: Nothing here takes longer.
+LONGEST_S = 120.0
 
 
 class Room:
@@ -101,17 +103,7 @@ class Room:
                 code = 0
             finally:
                 os._exit(code)
-        if kill_after_s is None:
-            os.waitpid(child, 0)
-            return False
-        deadline = time.monotonic() + kill_after_s
-        while time.monotonic() < deadline:
-            if os.waitpid(child, os.WNOHANG)[0]:
-                return False
-            time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        return True
+        return not ended(child, kill_after_s)
 
     def run_all(self) -> None:
         """What a living portal would do by now: notice dead workers, and do all that waits."""
@@ -136,6 +128,21 @@ class Room:
     def sync(self, name: str) -> None:
         start_sync(self.provider(name), everything=True)
         self.run_all()
+
+
+def ended(child: int, kill_after_s: float | None) -> bool:
+    """Whether a worker came to its own end; after so long it is killed. One that nobody disturbs has `LONGEST_S`, and
+    RuntimeError is raised beyond."""
+    deadline = time.monotonic() + (LONGEST_S if kill_after_s is None else kill_after_s)
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if kill_after_s is None:
+        raise RuntimeError(f"A worker hung for {LONGEST_S:g} s.")
+    return False
 
 
 def content_of(path: Path | str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import time
+import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -18,7 +17,7 @@ from storage import image_services
 from storage.models import Image, Upload
 from storage.uploads import take_chunk
 from tools.faults.looks import first_disk
-from tools.faults.room import Room, content_of
+from tools.faults.room import Room, content_of, ended
 from vms import clone_services, disk_services, migration_services, services, snapshot_services
 from vms.choices import Presence
 from vms.models import VirtualMachine
@@ -48,6 +47,17 @@ class Operation(ABC):
 
     @abstractmethod
     def take_back(self) -> None: ...
+
+    def kept(self) -> dict[str, set[str]]:
+        """What VMs must hold whatever happened: hashes of which one is right."""
+        return {SOURCE: {self.room.content}} if self.needs_source else {}
+
+    def troubles(self) -> list[str]:
+        """What must hold besides, whenever nothing runs."""
+        return []
+
+    def clear_away(self) -> None:  # noqa: B027 - the room goes with all that is in it
+        """After the last round: what lies outside of the room."""
 
     def attempt(self, kill_after_s: float | None) -> tuple[bool, Job]:
         """Begin, and kill the worker after so long; (was it killed in time?, the job)."""
@@ -285,11 +295,30 @@ class MergeSnapshot(DropSnapshot):
 class Revert(DropSnapshot):
     name = "go back to a snapshot inside the disk"
 
+    def prepare(self) -> None:
+        super().prepare()
+        disk = self.disk()
+        subprocess.run(["qemu-io", "-c", "write -P 0x5a 0 1M", disk], check=True, capture_output=True)
+        self.changed = content_of(disk)
+        if self.changed == self.room.content:
+            raise RuntimeError("The disk did not change.")
+
+    def disk(self) -> str:
+        connection = libvirt.open(self.room.north.uri)
+        try:
+            return first_disk(connection.lookupByName(SOURCE))
+        finally:
+            connection.close()
+
+    def kept(self) -> dict[str, set[str]]:
+        """As it was then, or as it is now; nothing between."""
+        return {SOURCE: {self.room.content, self.changed}}
+
     def begin(self) -> Job:
         return snapshot_services.revert_to_snapshot(self.source, user=self.room.user, snapshot=self.snapshot)
 
     def is_done(self) -> bool:
-        return self.told() == [self.snapshot]
+        return self.told() == [self.snapshot] and self.content(SOURCE) == self.room.content
 
 
 class LayerRevert(Revert):
@@ -348,14 +377,7 @@ def _in_a_process(work: Callable[[], None], kill_after_s: float | None) -> bool:
             code = 0
         finally:
             os._exit(code)
-    deadline = time.monotonic() + (kill_after_s if kill_after_s is not None else 1e6)
-    while time.monotonic() < deadline:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return False
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return True
+    return not ended(child, kill_after_s)
 
 
 OPERATIONS: dict[str, type[Operation]] = {

@@ -183,6 +183,22 @@ def test_nothing_is_restarted_under_a_running_machine(
     assert bridge_index(network) != index
 
 
+def test_a_change_that_died_half_way_is_finished_by_the_same_change(
+    backend: Backend, make_network: MakeNetwork
+) -> None:
+    network = make_network(mode=NetworkMode.ISOLATED, domain="old.example")
+    stored = document(network, "--inactive")
+    stored.find("domain").set("name", "new.example")  # type: ignore[union-attr]
+    backend.raw.networkDefineXML(etree.tostring(stored).decode())
+    assert both(network, "domain/@name") == ("old.example", "new.example")
+    networks = backend.driver.networks
+    half = networks.get(network.external_id)
+    assert "domain" in half.pending
+    whole = networks.update(network.external_id, NetworkSpec.like(half, domain="new.example"))
+    assert (whole.domain, whole.pending) == ("new.example", ())
+    assert both(network, "domain/@name") == ("new.example", "new.example")
+
+
 def test_a_change_that_does_not_start_leaves_it_as_it_was(
     backend: Backend, make_network: MakeNetwork, foreign_route: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.base import Capabilities, Config, Driver
+from providers.base import Capabilities, Config, Driver, Features
 from providers.vsphere.clones import VsphereClones
 from providers.vsphere.config import VsphereConfig
 from providers.vsphere.connection import Connection, demand_open
@@ -18,8 +18,9 @@ from providers.vsphere.nics import VsphereNics
 from providers.vsphere.plugin import PLUGIN
 from providers.vsphere.pools import VspherePools
 from providers.vsphere.power import VspherePower
+from providers.vsphere.properties import read_one
 from providers.vsphere.reshape import VsphereReshape
-from providers.vsphere.site import vm_folder
+from providers.vsphere.site import read_site, vm_folder
 from providers.vsphere.snapshots import VsphereSnapshots
 from providers.vsphere.volumes import VsphereVolumes
 
@@ -67,20 +68,20 @@ class VsphereDriver(Driver):
         """What this server can do; also whether the configured datacenter and folder are there."""
         demand_open(self.connection)
         with vendor_calls():
-            self.ping()
             vm_folder(self.connection)
+            clusters = read_site(self.connection).of("ClusterComputeResource", "ComputeResource")
         declared = PLUGIN.declares
-        if self.connection.is_vcenter:
-            return declared
-        machines = declared.machines.model_copy(update={"create_from_image": False, "full_copy": False})
-        return declared.model_copy(update={"machines": machines, "clones": None})
+        zones = {name: name for name in sorted(each.text("name") for each in clusters)}
+        found: dict[str, Features | None] = {"machines": declared.machines.model_copy(update={"zones": zones})}
+        if not self.connection.is_vcenter:
+            fewer = {"zones": zones, "create_from_image": False, "full_copy": False}
+            found = {"machines": declared.machines.model_copy(update=fewer), "clones": None}
+        return declared.model_copy(update=found)
 
     def ping(self) -> None:
         demand_open(self.connection)
         with vendor_calls():
-            # The time alone is told without a session, too.
-            session = self.connection.content.sessionManager
-            session._stub.raw(session, "SessionIsActive", "", self.config.username)
+            read_one(self.connection, self.connection.datacenter, "name")
 
     def close(self) -> None:
         self.connection.close()

@@ -62,7 +62,7 @@ PLUGIN = Plugin(
             hot_plug=True, grow=True, existing=True, iso=True, shared=True, buses=frozenset({"scsi", "sata", "nvme"})
         ),
         nics=NicFeatures(
-            hot_plug=True, change_network=True, link=True, models=frozenset({"vmxnet3", "e1000e", "e1000"})
+            hot_plug=True, change_network=True, link=True, mac=True, models=frozenset({"vmxnet3", "e1000e", "e1000"})
         ),
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True),
         clones=CloneFeatures(linked=True, full=True, export=True),

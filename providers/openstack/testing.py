@@ -1,0 +1,126 @@
+"""OpenStack for the conformance suite: a simulator of ours over a socket, or the real services on this machine."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from providers.base import DiskSpec, NicSpec, ProviderError, VmRecord, VmSpec
+from providers.openstack.config import OpenStackConfig
+from providers.openstack.plugin import PLUGIN
+from providers.testing import Harness, Unavailable
+
+#: Where stand-ins live; named and not imported, since a driver that is used for real has none.
+PEERS = "tools.peers.openstack"
+GAPS = {
+    "disks::a_volume_of_two_vms_survives_the_end_of_one": "whether a volume can be shared is said by its type",
+}
+
+
+def harness(mode: str = "offline", **settings: Any) -> Harness:
+    """ "live" is what KVWEB_OPENSTACK_URL names, made by `python -m tools.peers.openstack.real up`."""
+    return _live() if mode == "live" else _offline(mode, **settings)
+
+
+def _live() -> Harness:
+    url = os.environ.get("KVWEB_OPENSTACK_URL", "http://127.0.0.1:5000/v3")
+    config = OpenStackConfig(
+        auth_url=url,
+        username="demo",
+        password=SecretStr("pw"),
+        project="demo",
+        serial_console=True,
+        wait_timeout_s=120,
+    )
+    try:
+        PLUGIN.open(config).close()
+        content: dict[str, str] = import_module(f"{PEERS}.content").fill()
+    except ProviderError as exc:
+        raise Unavailable(f"no OpenStack answers at {url}: {exc.reason} ({exc.detail})") from exc
+    return _harness(config, content, timeout_s=120.0, interval_s=0.5, many=2)
+
+
+def _harness(config: OpenStackConfig, content: dict[str, str], **changes: Any) -> Harness:
+    folder = Path(tempfile.mkdtemp(prefix="kvweb-openstack-"))
+    image_file = folder / "image.raw"
+    image_file.write_bytes(b"kvweb" * 13108)
+    nic = NicSpec(network=content["network"])
+    return Harness(
+        **{
+            "plugin": PLUGIN,
+            "config": config,
+            "minimal": VmSpec(
+                name="minimal",
+                memory_mib=64,
+                flavor="kvweb.tiny",
+                disks=(DiskSpec(image=content["image"]),),
+                nics=(nic,),
+            ),
+            "image": content["image"],
+            "network": content["network"],
+            "other_network": content["other_network"],
+            "image_file": image_file,
+            "wrong_credentials": config.model_copy(update={"password": SecretStr("wrong")}),
+            "unreachable": config.model_copy(update={"auth_url": "http://127.0.0.1:9/v3"}),
+            "gaps": GAPS,
+            **changes,
+        }
+    )
+
+
+#: What operations may cost against a cloud that does everything at once; a slow one is asked again while it works.
+#: tests/budgets/calls.json records the same numbers.
+BUDGETS = {"list": 3, "get": 3, "start": 5, "stop": 5, "create": 14, "delete": 5}
+#: The suite's words for faults, and the simulator's.
+FAULTS = {"unreachable": "cut", "rate_limited": "429", "auth": "401", "unknown": "500"}
+
+
+def _offline(mode: str, **settings: Any) -> Harness:
+    try:
+        simulator = import_module(f"{PEERS}.simulator").Simulator(**settings)
+    except ImportError as exc:
+        raise Unavailable(f"the simulator needs aiohttp: {exc}") from exc
+    cloud = simulator.cloud
+
+    @contextmanager
+    def failing(where: str, kind: str) -> Iterator[None]:
+        simulator.fail(where, kind)
+        try:
+            yield
+        finally:
+            simulator.heal()
+
+    return _harness(
+        OpenStackConfig(
+            auth_url=simulator.auth_url,
+            username="tester",
+            password=SecretStr(cloud.password),
+            project="demo",
+            serial_console=True,
+            call_timeout_s=10,
+            wait_timeout_s=20,
+        ),
+        simulator.content,
+        calls=lambda driver: int(cloud.calls),
+        budgets=BUDGETS,
+        boots=True,
+        timeout_s=15.0,
+        many=250 if mode == "bench" else 12,
+        fault=lambda word: failing("*", FAULTS[word]),
+        create_fault=lambda: failing("POST /compute/v2.1/servers", "500"),
+        user_data=lambda driver, vm: user_data(cloud, vm),
+        on_close=simulator.stop,
+    )
+
+
+def user_data(cloud: Any, vm: VmRecord) -> str:
+    """What the metadata service would give the guest."""
+    return base64.b64decode(cloud.of("servers")[vm.external_id]["user_data"] or "").decode()

@@ -28,6 +28,24 @@ from providers.hcloud.volumes import HcloudVolumes
 class HcloudDriver(Driver):
     """Facets over one session; `api` is open to tests: the count of calls."""
 
+    machines: HcloudMachines
+    power: HcloudPower
+    reshape: HcloudReshape
+    disks: HcloudDisks
+    nics: HcloudNics
+    snapshots: HcloudSnapshots
+    clones: HcloudClones
+    consoles: HcloudConsoles
+    volumes: HcloudVolumes
+    images: HcloudImages
+    flavors: HcloudFlavors
+    networks: HcloudNetworks
+    subnets: HcloudSubnets
+    firewalls: HcloudFirewalls
+    dns: HcloudDns
+    load_balancers: HcloudLoadBalancers
+    host: HcloudHost
+
     def __init__(self, config: Config) -> None:
         """Asks one question, so that a wrong token or address is known at once."""
         self.config = config if isinstance(config, HcloudConfig) else HcloudConfig.read(config.model_dump())

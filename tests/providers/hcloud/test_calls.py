@@ -10,7 +10,6 @@ import pytest
 
 from providers.base import DiskSpec, VmSpec
 from providers.hcloud.driver import HcloudDriver
-from providers.testing import present
 from tools.peers.hcloud.many import fill, many
 from tools.peers.hcloud.server import Peer
 
@@ -34,7 +33,7 @@ def test_a_thousand_vms_cost_pages() -> None:
 
 
 def test_operations_cost_what_is_recorded(driver: HcloudDriver) -> None:
-    machines, power, snapshots = driver.machines, present(driver.power), present(driver.snapshots)
+    machines, power, snapshots = driver.machines, driver.power, driver.snapshots
     spent = {"create": cost(driver, lambda: machines.create(PLAIN))}
     vm = machines.find("web-1").external_id
     spent["list 1"] = cost(driver, machines.list)

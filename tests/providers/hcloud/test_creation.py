@@ -167,7 +167,6 @@ def test_a_size_that_is_sold_out_and_a_limit_have_errors_of_their_own(driver: Hc
 def test_deleting_takes_its_own_volumes_and_no_others(driver: HcloudDriver, rich: VmSpec, peer: Peer) -> None:
     vm = driver.machines.create(rich)
     other = driver.api.post("/volumes", {"name": "archive", "size": 10, "location": "fsn1"})["volume"]
-    assert driver.disks is not None
     driver.disks.attach(vm.external_id, DiskSpec(volume=str(other["id"])))
     driver.machines.delete(vm.external_id)
     assert list(peer.cloud.tables["volumes"]) == [other["id"]]

@@ -45,8 +45,9 @@ def admit(request: Request) -> tuple[Ticket, Provider]:
 
     The session is looked at before the token: a token without its session is not even used up.
     """
-    link = grants.link_of(request.grant_id)
-    holder = _person(request) if link is None else _guest(request, link)
+    known = grants.find(request.grant_id)
+    link = known.guest_link if known is not None else None
+    holder = _person(request, known.user if known is not None else None) if link is None else _guest(request, link)
     grant = grants.redeem(
         request.grant_id,
         request.token,
@@ -54,6 +55,7 @@ def admit(request: Request) -> tuple[Ticket, Provider]:
         guest_link=link,
         session_key=request.session_key,
         address=request.address,
+        known=known,
     )
     grants.check(grant.vm, ConsoleKind(grant.kind), holder)
     ticket = Ticket(
@@ -80,8 +82,11 @@ def may_lead(ticket: Ticket) -> bool:
     return user is not None and vm is not None and allowed(user, "vm.share", vm)
 
 
-def _person(request: Request) -> User:
-    user = standing.signed_in([request.session_key]).get(request.session_key) if request.session_key else None
+def _person(request: Request, known: User | None) -> User:
+    """Whose session this is, be it the grant's own person (`known`) or somebody else."""
+    if not request.session_key:
+        raise Refused(Code.NO_SESSION)
+    user = standing.signed_in([request.session_key], known=known).get(request.session_key)
     if user is None:
         raise Refused(Code.NO_SESSION)
     return user

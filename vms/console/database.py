@@ -23,9 +23,19 @@ class Database:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._pool = ThreadPoolExecutor(THREADS, "console-database")
+        self._notes = ThreadPoolExecutor(1, "console-notes")
 
     def do(self, work: Callable[[], T], done: Callable[[T | Closing], None] | None = None) -> None:
         """Do `work` in a thread; `done` is called in the loop's thread with its result, or with why there is none."""
+        self._submit(self._pool, work, done)
+
+    def note(self, work: Callable[[], T]) -> None:
+        """Write something down, in the order of the calls: the end of a console never before its beginning."""
+        self._submit(self._notes, work, None)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, work: Callable[[], T], done: Callable[[T | Closing], None] | None
+    ) -> None:
 
         def run() -> None:
             result: T | Closing
@@ -41,7 +51,7 @@ class Database:
             if done is not None:
                 self._loop.from_thread(lambda: done(result))
 
-        self._pool.submit(run)
+        pool.submit(run)
 
     def close(self) -> None:
         """Wait for what was begun (ends of consoles are written down), and close every thread's connection."""
@@ -54,4 +64,6 @@ class Database:
 
         for _ in range(THREADS):
             self._pool.submit(let_go)
-        self._pool.shutdown(wait=True)
+        self._notes.submit(connections.close_all)
+        for pool in (self._notes, self._pool):
+            pool.shutdown(wait=True)

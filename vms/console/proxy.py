@@ -59,7 +59,8 @@ class Proxy:
         self._trust_forwarded = trust_forwarded
         self._database = Database(self.loop)
         self._targets = Targets(self.loop)
-        self._guests: set[Guest] = set()
+        #: In the order in which they came.
+        self._guests: dict[Guest, None] = {}
         self._consoles: set[Console] = set()
         #: One object per provider, the newest that a query brought, whatever the number of consoles.
         self._providers: dict[int, Provider] = {}
@@ -89,7 +90,7 @@ class Proxy:
         self.loop.every(settings.CONSOLE_RECHECK_S, self.check)
         self.loop.every(NOTE_S, self._note)
         self.loop.every(SWEEP_S, lambda: self._database.do(listeners.sweep))
-        self._database.do(sessions.end_left_open)
+        self._database.note(sessions.end_left_open)
         self._listen_to_kept()
         if self._signals is not None:
             self._signals.start()
@@ -149,11 +150,15 @@ class Proxy:
                 address[0] if isinstance(address, tuple) else None,
                 trust_forwarded=self._trust_forwarded,
                 on_request=self._admit,
-                on_left=self._guests.discard,
+                on_left=self._guest_left,
             )
-            self._guests.add(guest)
+            self._guests[guest] = None
             if len(self._guests) > settings.CONSOLE_GUESTS_MAX:
-                guest.send_away(503, "Too many consoles are being opened.")
+                # Whoever means it has sent a request within milliseconds: the one who waits longest has to go.
+                next(iter(self._guests)).send_away(503, "Too many consoles are being opened.")
+
+    def _guest_left(self, guest: Guest) -> None:
+        self._guests.pop(guest, None)
 
     def _accept_again(self) -> None:
         if not self._is_stopping:
@@ -191,7 +196,8 @@ class Proxy:
     def _too_many(self, ticket: Ticket) -> Closing | None:
         if self._is_stopping:
             return Closing(Code.RESTARTING)
-        if len(self._consoles) > settings.CONSOLES_MAX:
+        # Those that were refused and only wait to read why take nobody's place.
+        if self._per_provider.total() > settings.CONSOLES_MAX:
             most = settings.CONSOLES_MAX
             return Closing(Code.TOO_MANY, f"The portal carries {_consoles(most)}, which is the most. Try again later.")
         of_guests = ticket.guest_link_pk is not None
@@ -226,7 +232,7 @@ class Proxy:
     def opened(self, console: Console) -> None:
         ticket, drives = console.ticket, console.drives
         if ticket is not None:
-            self._database.do(lambda: sessions.note_opened(ticket.grant_pk, uuid=console.id, drives=drives))
+            self._database.note(lambda: sessions.note_opened(ticket.grant_pk, uuid=console.id, drives=drives))
         self._rooms.tell(console)
 
     def heard(self, console: Console, message: Mapping[str, object]) -> None:
@@ -239,7 +245,7 @@ class Proxy:
         return self._providers.get(console.ticket.provider_pk) if console.ticket is not None else None
 
     def _note_typed(self, console: Console, strokes: int, lasted_s: float) -> None:
-        self._database.do(lambda: sessions.note_typed(console.id, strokes=strokes, lasted_s=lasted_s))
+        self._database.note(lambda: sessions.note_typed(console.id, strokes=strokes, lasted_s=lasted_s))
 
     def closed(self, console: Console) -> None:
         self._consoles.discard(console)
@@ -262,7 +268,7 @@ class Proxy:
         relay, reason = console.relay, (console.closing or Closing(Code.NORMAL)).reason
         to_browser, to_machine = (relay.from_machine, relay.from_browser) if relay is not None else (0, 0)
         was_open = relay is not None
-        self._database.do(
+        self._database.note(
             lambda: sessions.note_closed(
                 console.id,
                 ticket.grant_pk,
@@ -312,7 +318,7 @@ class Proxy:
         """The keyboard changed hands: pages are told at once."""
         if console.relay is not None and console.stage is Stage.OPEN:
             reading = _reading(console)
-            self._database.do(lambda: sessions.note_used([reading]))
+            self._database.note(lambda: sessions.note_used([reading]))
 
     def _note(self) -> None:
         """Write down what was carried; of consoles that nobody uses there is nothing to write."""
@@ -326,7 +332,7 @@ class Proxy:
                 self._noted[console] = counted
                 changed.append(_reading(console))
         if changed:
-            self._database.do(lambda: sessions.note_used(changed))
+            self._database.note(lambda: sessions.note_used(changed))
 
     def _listen_to_kept(self) -> None:
         """Serial lines whose log is kept; asked for anew every few seconds."""

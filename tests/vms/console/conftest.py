@@ -13,6 +13,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 
 from kvweb.accounts.models import User
+from kvweb.portal.management.commands.console_proxy import BACKLOG
 from providers.base import ConsoleKind
 from tests.conftest import MakeVm
 from tests.vms.console.browser import Browser
@@ -103,7 +104,7 @@ def start_proxy(tmp_path: Path, transactional_db: None) -> Iterator[Callable[[],
         path = str(tmp_path / f"console-{len(running)}.sock")
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
-        listener.listen(100)
+        listener.listen(BACKLOG)
         proxy = Proxy(listener, trust_forwarded=True, hear_signals=False)
         thread = threading.Thread(target=proxy.run, daemon=True)
         thread.start()

@@ -6,6 +6,7 @@ import logging
 import resource
 import signal
 import socket
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from vms.console.proxy import Proxy
 
 logger = logging.getLogger(__name__)
 BACKLOG = 1024
+#: After so long a thread lets another one go on that waits for the interpreter.
+SWITCH_S = 0.0005
 
 
 class Command(BaseCommand):
@@ -39,6 +42,8 @@ class Command(BaseCommand):
         where: str = options["listen"]
         listener = listen(where)
         _allow_many_files()
+        # A query in a thread would keep the loop, and so every console, waiting for 5 ms at a time.
+        sys.setswitchinterval(SWITCH_S)
         proxy = Proxy(listener, trust_forwarded=where.startswith("unix:") or options["behind_proxy"])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: proxy.stop())

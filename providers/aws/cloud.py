@@ -21,6 +21,7 @@ import boto3
 import botocore.session
 from botocore.config import Config as SdkConfig
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 from providers.aws.config import AwsConfig
@@ -170,10 +171,9 @@ def _session(config: AwsConfig) -> Any:
 @cache
 def _is_region(region: str) -> bool:
     """Whether the SDK knows the region, or a partition whose regions are named so."""
-    resolver = botocore.session.Session().get_component("endpoint_resolver")
     try:
-        return bool(resolver.get_partition_for_region(region))
-    except Exception:
+        return bool(boto3.session.Session(region_name=region).get_partition_for_region(region))
+    except BotoCoreError:
         return False
 
 

@@ -21,7 +21,8 @@ from vms.console.relay import Relay
 from vms.console.targets import Target
 
 if TYPE_CHECKING:
-    from vms.console.serial_hub import Hub, Seat
+    from vms.console.serial_hub import Hub
+    from vms.console.serial_seat import Seat
 
 #: How long the browser may take to answer our close frame.
 FAREWELL_S = 2.0

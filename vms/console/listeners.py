@@ -7,7 +7,7 @@ from django.conf import settings
 from providers.base import ConsoleKind
 from vms.choices import Presence
 from vms.console import grants, serial_log, sessions
-from vms.console.serial_hub import Wanted
+from vms.console.serial_lines import Wanted
 from vms.models import VirtualMachine
 
 

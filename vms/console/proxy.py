@@ -26,7 +26,7 @@ from vms.console.guest import Guest
 from vms.console.handshake import Request
 from vms.console.keyboard import Keyboards
 from vms.console.loop import READ, Loop
-from vms.console.serial_hub import Hubs, Sitter, Wanted
+from vms.console.serial_lines import Hubs, Sitter, Wanted
 from vms.console.sharing import Rooms
 from vms.console.signals import Listener
 from vms.console.targets import Found, Link, Target, Targets

@@ -20,7 +20,7 @@ from tests.vms.console.machines import Directory, Machine
 from tests.vms.console.test_proxy import eventually
 from vms.actions import ACTIONS
 from vms.choices import Presence
-from vms.console import listeners, serial_hub, serial_log
+from vms.console import listeners, serial_lines, serial_log, serial_seat
 from vms.console.closing import Code
 from vms.console.serial_log import Writer, folder_of
 from vms.models import VirtualMachine
@@ -65,7 +65,7 @@ def test_a_page_that_is_reloaded_keeps_the_line(
 ) -> None:
     stage.open(running_vm, alice).wait_open().sock.close()
     stage.open(running_vm, alice).wait_open()
-    time.sleep(serial_hub.LINGER_S + 0.5)
+    time.sleep(serial_lines.LINGER_S + 0.5)
     assert len(machine.connections) == 1
     assert stage.proxy._hubs._lines
 
@@ -74,7 +74,7 @@ def test_a_page_that_is_reloaded_keeps_the_line(
 def test_one_who_does_not_read_holds_up_nobody(
     stage: Stage, running_vm: VirtualMachine, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serial_hub, "BEHIND_BYTES", 64 * 1024)
+    monkeypatch.setattr(serial_seat, "BEHIND_BYTES", 64 * 1024)
     asleep = stage.open(running_vm, bob).wait_open()
     awake = stage.open(running_vm, alice).wait_open()
     portion = b"x" * 65535 + b"\n"

@@ -47,6 +47,7 @@ class Deletion(Part):
             self.remove_own(machine)
         progress.report(80, "Removing the machine")
         for network in {card.network for card in machine.cards}:
+            plugs.forget_name(self.raw, network, machine.name, {card.mac for card in machine.cards})
             plugs.give_back(self.raw, network, {card.mac for card in machine.cards})
         _undefine(domain)
         Inventory.of(self.connection).forget(external_id)

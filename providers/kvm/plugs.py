@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from providers.base import Conflict, InvalidRequest, NetworkMode, NicSpec, NotFound, StaticLease
-from providers.kvm import network_updates
+from providers.base import Conflict, DnsHost, InvalidRequest, NetworkMode, NicSpec, NotFound, StaticLease
+from providers.kvm import leases, network_updates
 from providers.kvm.design import BRIDGE_PREFIX
 from providers.kvm.errors import has_code, still_there
 from providers.kvm.native import LibvirtError, libvirt
@@ -140,6 +140,26 @@ def give_back(raw: Any, network: str, macs: Iterable[str]) -> None:
             return
         raise
     _give_back(found, set(macs))
+
+
+def forget_name(raw: Any, network: str, name: str, macs: Collection[str]) -> None:
+    """Answer the name of a VM that goes no more, also with a domain behind it, unless its address is another card's by
+    now. Other names of that address stay."""
+    if not network or network.startswith(BRIDGE_PREFIX):
+        return
+    try:
+        found = raw.networkLookupByName(network)
+        seen = read_network(found.XMLDesc(0))
+        known = leases.of_network(found, seen.leases) if any(name in host.names for host in seen.dns_hosts) else ()
+        others = {lease.address for lease in known if lease.mac not in macs}
+        for host in seen.dns_hosts:
+            if name in host.names and host.address not in others:
+                left = tuple(each for each in host.names if each != name and not each.startswith(f"{name}."))
+                kept = DnsHost(address=host.address, names=left) if left else None
+                network_updates.replace_names(found, host, kept)
+    except LibvirtError as exc:
+        if not has_code(exc, libvirt.VIR_ERR_NO_NETWORK):
+            _log.warning("The name “%s” is still answered in %s: %s", name, network, exc)
 
 
 def give_back_everywhere(raw: Any, macs: Iterable[str]) -> None:

@@ -416,6 +416,33 @@ def test_a_name_is_answered_until_it_is_taken_away(backend: Backend, make_networ
         assert caught.value.field == field
 
 
+def test_the_name_and_address_of_a_deleted_machine_are_given_back(
+    backend: Backend, make_network: MakeNetwork, make_vm: MakeVm
+) -> None:
+    networks, network = backend.driver.networks, make_network()
+    base = base_of(network)
+    vm = make_vm(nics=(NicSpec(network=network.external_id, mac=MAC),), start=False)
+    networks.reserve(network.external_id, StaticLease(mac=MAC, address=f"{base}.7", name=""))
+    networks.reserve(network.external_id, StaticLease(mac=OTHER_MAC, address=f"{base}.8", name=""))
+    record = networks.get(network.external_id)
+    hosts = (
+        DnsHost(address=f"{base}.7", names=(vm.name, f"{vm.name}.lan.test", "git")),
+        DnsHost(address=f"{base}.8", names=(vm.name,)),
+        DnsHost(address=f"{base}.9", names=("www",)),
+    )
+    networks.update(network.external_id, NetworkSpec.like(record, dns_hosts=hosts))
+    backend.driver.machines.delete(vm.external_id)
+    left = networks.get(network.external_id)
+    # The second is another card's; the name of it was somebody's wish.
+    assert {host.address: host.names for host in left.dns_hosts} == {
+        f"{base}.7": ("git",),
+        f"{base}.8": (vm.name,),
+        f"{base}.9": ("www",),
+    }
+    assert [lease.mac for lease in left.leases] == [OTHER_MAC]
+    assert asked(network.gateway, "git") == [f"{base}.7"]
+
+
 def test_a_domain_that_two_networks_have_is_told_apart_by_their_names(
     backend: Backend, make_network: MakeNetwork
 ) -> None:

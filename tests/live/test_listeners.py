@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import stat
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 import libvirt
 import pytest
 from lxml import etree
+from playwright.sync_api import Page, expect
 
 from tests.live.portal import Portal, until
 
@@ -117,8 +121,6 @@ def qemu_of(domain: libvirt.virDomain) -> int:
 
 def test_what_counts_is_seen() -> None:
     """A reading of /proc that misses things would prove anything."""
-    import os
-
     with (
         socket.create_server(("0.0.0.0", 0)) as four,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
@@ -132,6 +134,25 @@ def test_what_counts_is_seen() -> None:
 
 
 def test_the_portal_has_one_port_and_that_on_loopback(portal: Portal, domain: libvirt.virDomain) -> None:
+    assert listeners_of(processes_of(portal)) == {Listener("tcp", ip_address("127.0.0.1"), portal.port)}
+
+
+def test_a_console_service_that_is_killed_comes_back_and_so_does_the_console(
+    portal: Portal, domain: libvirt.virDomain, signed_in: Page
+) -> None:
+    """The page asks for a new right by itself, and the service is where it was: behind the one port."""
+    ((uuid,),) = portal.rows("select uuid from vms_virtualmachine where name = ?", NAME)
+    signed_in.goto(f"{portal.url}/vms/{UUID(uuid)}/console/serial")
+    console = signed_in.locator("[data-console]")
+    expect(console).to_have_attribute("data-state", "open", timeout=30_000)
+    before, pid = len(portal.rows("select 1 from vms_consolegrant")), portal.process("console")
+    os.kill(pid, signal.SIGKILL)
+    expect(console).not_to_have_attribute("data-state", "open", timeout=15_000)
+    expect(console).to_have_attribute("data-state", "open", timeout=60_000)
+    assert portal.process("console") != pid
+    assert len(portal.rows("select 1 from vms_consolegrant")) > before
+    # What the killed one had open is written down as ended.
+    assert portal.rows("select 1 from vms_consolesession where ended_at is null") == [(1,)]
     assert listeners_of(processes_of(portal)) == {Listener("tcp", ip_address("127.0.0.1"), portal.port)}
 
 

@@ -23,6 +23,8 @@ MESSAGE_BYTES = 256 * 1024
 CONTROL_BYTES = 125
 #: What a page says beside the machine's bytes is short.
 TEXT_BYTES = 1024
+#: A frame that is longer is not collected portion by portion.
+LONG_BYTES = 8 * 1024
 #: Unmasking so few bytes as one number is quicker than making arrays.
 FEW_BYTES = 64
 _RESERVED_BITS = 0x70
@@ -68,6 +70,11 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
         self._send_buffer = b""
         self.is_closed = False
         self._on_pong, self._on_text = on_pong, on_text
+        #: How long the frame is whose beginning was looked at last; 0 while it does not say so.
+        self._announced = 0
+        #: A long frame that is being read into its own place, and how much of it is there.
+        self._long: bytearray | None = None
+        self._filled = 0
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
@@ -82,14 +89,21 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
 
     def receive(self) -> list[bytes]:
         """Read once; the messages that are whole now. Raises Gone and Broken."""
+        frame = self._long
         try:
-            count = self.socket.recv_into(SCRATCH)
+            count = self.socket.recv_into(SCRATCH if frame is None else memoryview(frame)[self._filled :])
         except (BlockingIOError, InterruptedError):
             return []
         except OSError as exc:
             raise Gone from exc
         if count == 0:
             raise Gone
+        if frame is not None:
+            self._filled += count
+            if self._filled < len(frame):
+                return []
+            self._long = None
+            return self._messages(memoryview(frame))
         if self._recv_buffer:
             return self._messages(memoryview(self._recv_buffer + SCRATCH[:count]))
         if count <= FEW_BYTES:
@@ -122,21 +136,30 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
             if self._sent_close and not was_ending and not self._received_close:
                 # The engine found a mistake and has said so.
                 raise Broken(Closing(Code.PROTOCOL_ERROR))
-        self._recv_buffer = bytes(data[position:])
+        rest = data[position:]
+        if rest and self._announced > LONG_BYTES:
+            # What is to come of it is read behind what is there, instead of copying all of it again with every read.
+            self._long, self._filled, self._recv_buffer = bytearray(self._announced), len(rest), b""
+            self._long[: len(rest)] = rest
+        else:
+            self._recv_buffer = bytes(rest)
         return messages
 
     def _decode_hybi(self, data: memoryview | bytes) -> dict[str, Any] | None:
         """As the engine does, but a frame that is too long is refused by its header, before anybody collects it."""
+        self._announced = 0
         if len(data) >= 2:
-            opcode, length = data[0] & 0x0F, data[1] & 0x7F
+            opcode, length, size = data[0] & 0x0F, data[1] & 0x7F, 6
             if data[0] & _RESERVED_BITS or (opcode >= CLOSE and length > CONTROL_BYTES):
                 raise Broken(Closing(Code.PROTOCOL_ERROR))
             if length == 126 and len(data) >= 4:
-                (length,) = struct.unpack(">H", data[2:4])
+                (length,), size = struct.unpack(">H", data[2:4]), 8
             elif length == 127 and len(data) >= 10:
-                (length,) = struct.unpack(">Q", data[2:10])
+                (length,), size = struct.unpack(">Q", data[2:10]), 14
             if length + len(self._partial_msg) > MESSAGE_BYTES:
                 raise Broken(Closing(Code.TOO_BIG))
+            if data[1] & 0x80:
+                self._announced = size + length
         frame: dict[str, Any] | None = super()._decode_hybi(data)
         return frame
 

@@ -14,10 +14,12 @@ from providers.base import ConsoleKind
 from vms.console.closing import Closing, Code, Refused
 from vms.console.framing import Broken, ConsoleSocket, Gone
 from vms.console.loop import READ, WRITE, Loop
-from vms.console.machine import Machine
+from vms.console.machine import PORTION, Machine
 from vms.console.rfb import Gate
 from vms.console.rfb_input import KEY, POINTER, QEMU, Input
 
+#: Of a machine that has much to say so many portions are taken in a row, before others have their turn.
+PORTIONS = 4
 _PEOPLE = {KEY, POINTER, QEMU}
 
 
@@ -127,23 +129,32 @@ class Relay:
     def _machine_ready(self, events: int) -> None:
         if not self.is_running:
             return
-        try:
-            if events & WRITE:
+        for _ in range(PORTIONS if events & READ else 0):
+            try:
+                portions = self._machine.receive() if not self._ws.is_full else ()
+            except Gone:
+                self._on_end(Closing(Code.ENDED))
+                return
+            try:
+                for portion in portions:
+                    self.from_machine += len(portion)
+                    self._give(portion)
+            except Gone:
+                self._on_end(Closing(Code.NORMAL, "The browser closed the console."))
+                return
+            except Refused as refused:
+                self._on_end(refused.closing)
+                return
+            # A read that was not filled has taken all that was there.
+            if not portions or len(portions[-1]) < len(PORTION):
+                break
+        if events & WRITE:
+            try:
                 self._machine.flush()
-            portions = self._machine.receive() if events & READ and not self._ws.is_full else ()
-        except Gone:
-            self._on_end(Closing(Code.ENDED))
-            return
-        try:
-            for portion in portions:
-                self.from_machine += len(portion)
-                self._give(portion)
-        except Gone:
-            self._on_end(Closing(Code.NORMAL, "The browser closed the console."))
-        except Refused as refused:
-            self._on_end(refused.closing)
-        else:
-            self._update()
+            except Gone:
+                self._on_end(Closing(Code.ENDED))
+                return
+        self._update()
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
 

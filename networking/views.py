@@ -25,7 +25,7 @@ from networking.actions import ACTIONS, EDIT, IN_PLACE
 from networking.forms import NetworkEditForm, NetworkForm, taken_at
 from networking.models import Network
 from networking.selectors import visible_to
-from providers.machines import Machine, Users, machines_at, users_of
+from providers.machines import Machine, Users, machines_at, plugged_at, users_of
 from providers.models import Provider
 from providers.resource_list import Column, Filters, Page, ResourceListPages, State
 from providers.resource_views import user_of, valid_uuids
@@ -46,16 +46,6 @@ def network_badge(network: Network) -> Badge:
 def _with_card(machines: list[Machine], network: Network) -> list[Machine]:
     here = [one for one in machines if one.provider_id == network.provider_id]
     return [one for one in here if has_card_in(one.nics, network)]
-
-
-def _by_network(machines: list[Machine]) -> dict[tuple[int, str], set[str]]:
-    """Provider and name of a network as cards tell it → the machines: one walk over all of them for a whole list."""
-    found: dict[tuple[int, str], set[str]] = {}
-    for machine in machines:
-        for nic in machine.nics:
-            if name := nic.get("network"):
-                found.setdefault((machine.provider_id, name), set()).add(machine.external_id)
-    return found
 
 
 def _plugged(by_name: dict[tuple[int, str], set[str]], network: Network) -> set[str]:
@@ -95,8 +85,7 @@ class NetworkPages(ResourceListPages[Network]):
         return visible_to(user)
 
     def rows(self, resources: list[Network], user: User) -> list[dict[str, Any]]:
-        machines = machines_at({network.provider_id for network in resources}, person=user, devices="nics")
-        by_name = _by_network(machines)
+        by_name = plugged_at({network.provider_id for network in resources})
         return [
             {
                 "one": network,

@@ -37,6 +37,21 @@ Finder = Callable[[Person | None, Collection[int], Collection[str] | None, Devic
 finders: list[Finder] = []
 
 
+#: ids of providers → (provider's id, network as the card tells it, machine's external id), once for each card.
+CardFinder = Callable[[Collection[int]], Iterable[tuple[int, str, str]]]
+card_finders: list[CardFinder] = []
+
+
+def plugged_at(providers: Collection[int]) -> dict[tuple[int, str], set[str]]:
+    """Provider and network → external ids of the machines with a card in it: for lists, which show numbers only; one
+    query that leaves all else of the machines unread."""
+    found: dict[tuple[int, str], set[str]] = {}
+    for find in card_finders if providers else ():
+        for provider_id, network, external_id in find(providers):
+            found.setdefault((provider_id, network), set()).add(external_id)
+    return found
+
+
 def machines_at(
     providers: Collection[int],
     *,

@@ -5,7 +5,7 @@ class VmsConfig(AppConfig):
     name = "vms"
 
     def ready(self) -> None:
-        from providers.machines import finders
+        from providers.machines import card_finders, finders
         from providers.selectors import project_finders
         from vms import (  # noqa: F401 - register the handlers
             clone_jobs,
@@ -17,7 +17,8 @@ class VmsConfig(AppConfig):
             snapshot_jobs,
         )
         from vms.selectors import projects_at
-        from vms.users_of import machines
+        from vms.users_of import cards, machines
 
         project_finders.append(projects_at)
         finders.append(machines)
+        card_finders.append(cards)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from django.db import connection
 from django.db.models import F
 
 from kvweb.accounts.access import VERBS_OF_ROLE, Person, roles_of
@@ -12,6 +13,29 @@ from vms.choices import Presence
 from vms.models import VirtualMachine
 
 VERB = "vm.view"
+
+#: Taken apart by the database: reading ten thousand lists of cards takes Python ten times as long.
+_CARDS = {
+    "sqlite": "json_each(vm.nics) AS card",
+    "postgresql": "jsonb_array_elements(CASE jsonb_typeof(vm.nics) WHEN 'array' THEN vm.nics ELSE '[]' END) AS card",
+}
+_NETWORK = {"sqlite": "json_extract(card.value, '$.network')", "postgresql": "card.value ->> 'network'"}
+
+
+def cards(providers: Collection[int]) -> Iterator[tuple[int, str, str]]:
+    """Provider, network and machine of every card there."""
+    vendor, ids = connection.vendor, list(providers)
+    table = connection.ops.quote_name(VirtualMachine._meta.db_table)
+    # Only texts from above and names of our own tables are put together; values travel as parameters.
+    statement = (
+        f"SELECT vm.provider_id, {_NETWORK[vendor]} AS network, vm.external_id FROM {table} AS vm, {_CARDS[vendor]}"  # noqa: S608
+        f" WHERE vm.presence = %s AND vm.provider_id IN ({', '.join(['%s'] * len(ids))})"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [Presence.PRESENT.value, *ids])
+        for provider_id, network, external_id in cursor.fetchall():
+            if network:
+                yield provider_id, network, external_id
 
 
 def machines(

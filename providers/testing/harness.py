@@ -61,7 +61,8 @@ class Harness:
     pool_path: Callable[[str], str] | None = None
     """A fresh path for a pool of the given name, where pools can be created; removed by the harness's `close`."""
     free_cidr: str = "198.51.100.0/24"
-    """A range that no network here uses; the suite makes networks inside it, one at a time."""
+    """A range that no network here uses; the suite makes networks inside it, one at a time. Empty: networks of this
+    kind have no ranges."""
     dns_zone: str = ""
     image_file: Path | None = None
     """A small local file that `images.add` accepts."""

@@ -29,6 +29,21 @@ RESIZE = VmAction(
     in_bulk=False,
     place="settings",
 )
+CHANGE_FLAVOR = VmAction(
+    name="change-flavor",
+    label="Change the size",
+    title="Another size for “{name}”",
+    doing="Changing the size",
+    done="The size is changed.",
+    icon="adjustments",
+    verb="vm.change",
+    needs=lambda vm: vm.can.reshape is not None and vm.can.reshape.flavor and not vm.can.machines.own_size,
+    when=ready,
+    run=setting_services.change_flavor,
+    form=setting_forms.FlavorForm,
+    in_bulk=False,
+    place="settings",
+)
 CHANGE_OPTIONS = VmAction(
     name="change-options",
     label="Change",
@@ -87,4 +102,4 @@ APPLY_PENDING = VmAction(
     place="settings",
 )
 
-ACTIONS = (RESIZE, CHANGE_OPTIONS, SET_AUTOSTART, SHOW_SCREEN, APPLY_PENDING)
+ACTIONS = (RESIZE, CHANGE_FLAVOR, CHANGE_OPTIONS, SET_AUTOSTART, SHOW_SCREEN, APPLY_PENDING)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from django import forms
 
 from kvweb.accounts.actions import ActionForm
-from vms import option_fields
+from kvweb.ui.words import size_words
+from vms import option_fields, prices
 from vms.create_rows import number
 from vms.models import VirtualMachine
 from vms.option_fields import PREFIX, Option
@@ -50,6 +52,41 @@ class ResizeForm(ActionForm):
         if not wanted and not self.errors and not self.subject.pending:
             self.add_error(None, UNCHANGED)
         return dict(cleaned) if self.subject.pending else wanted
+
+
+class FlavorForm(ActionForm):
+    """Sizes of the provider for the same sort of processor."""
+
+    subject: VirtualMachine
+
+    flavor = forms.ChoiceField(label="Size", error_messages={"invalid_choice": "This size is not there any more."})
+
+    def dress(self) -> None:
+        found = self.subject.provider.host.get("flavors", [])
+        now = next((one for one in found if self.subject.flavor in {one["external_id"], one["name"]}), None)
+        kind = (now or {}).get("architecture", "")
+        self.fields["flavor"].choices = [  # type: ignore[attr-defined]
+            (one["external_id"], _size_words(one)) for one in found if one.get("architecture", "") == kind or not now
+        ]
+        self.now = now["external_id"] if now else ""
+        self.take("flavor", self.now)
+
+    @property
+    def question(self) -> str:
+        return "" if self.subject.is_off else "It runs: most clouds want it stopped first."
+
+    def clean_flavor(self) -> str:
+        flavor: str = self.cleaned_data["flavor"]
+        if flavor == self.now:
+            raise forms.ValidationError(UNCHANGED)
+        return flavor
+
+
+def _size_words(flavor: Mapping[str, Any]) -> str:
+    """ "cx32: 4 CPUs, 8 GiB, €5.99 a month"."""
+    cpus = f"{flavor['vcpus']} CPU{'s' if flavor['vcpus'] != 1 else ''}"
+    price = prices.words(flavor.get("prices") or [], "")
+    return f"{flavor['name']}: " + ", ".join(filter(None, [cpus, size_words(flavor["memory_mib"]), price]))
 
 
 class AutostartForm(ActionForm):

@@ -36,6 +36,13 @@ def resize(job: Job, reporter: Reporter) -> dict[str, Any]:
     return operate(job, work)
 
 
+@handler("vm.change_flavor", limit_s=1800, on_failure=after_failed_change)
+def change_flavor(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+    flavor = str(job.params["flavor"])
+    return operate(job, lambda driver, vm: _reshape(driver).set_flavor(vm.external_id, flavor))
+
+
 @handler("vm.set_options", on_failure=after_failed_change)
 def set_options(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter

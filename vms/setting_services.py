@@ -29,6 +29,18 @@ def resize(vm: VirtualMachine, *, user: User, vcpus: int | None = None, memory_m
     )
 
 
+def change_flavor(vm: VirtualMachine, *, user: User, flavor: str) -> Job:
+    """Another of the provider's sizes, by its external_id."""
+    return start_job(
+        vm,
+        "vm.change_flavor",
+        verb="Change the size of",
+        doing="Changing the size",
+        user=user,
+        params={"flavor": flavor},
+    )
+
+
 def set_options(vm: VirtualMachine, *, user: User, options: dict[str, Any], group: str = "") -> Job:
     """Change these options of the kind; `group` is their heading, for trying again.
 

@@ -141,6 +141,7 @@ _AGAIN = {
     "vm.revert_to_snapshot": "revert-to-snapshot",
     "vm.delete_snapshot": "delete-snapshot",
     "vm.resize": "resize",
+    "vm.change_flavor": "change-flavor",
     "vm.set_options": "change-options",
     "vm.set_autostart": "set-autostart",
     "vm.apply_pending": "apply-pending",
@@ -149,7 +150,7 @@ _AGAIN = {
     "vm.migrate": "migrate",
 }
 #: Of a job's parameters, those that fill the fields of its dialog again.
-_AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "target", "vcpus", "memory_mib", "group")
+_AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "target", "vcpus", "memory_mib", "flavor", "group")
 
 
 def _again(job: Job) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""A person and a cloud: a wrong token is named, then a machine is made, looked at, snapshotted and deleted."""
+"""A person and a cloud: what is wrong is named, then a machine is made, looked at, snapshotted and deleted."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from providers.testing import Unavailable, is_demanded
+from providers.vsphere.driver import VsphereDriver
+from providers.vsphere.testing import Backend
 from tests.live.portal import Portal, until
 from tests.live.test_second_light import answer, press
+from tests.vms.console.vendor import SERVER_INIT, Vendor
 from tools.peers.hcloud.cloud import Cloud
 from tools.peers.hcloud.contract import contract
 from tools.peers.hcloud.server import Peer
@@ -20,6 +25,8 @@ from tools.peers.hcloud.server import Peer
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
 
 NAME = "kvweb-test-cloud"
+VSPHERE_NAME = "kvweb-test-vsphere"
+TICKET = "cst-journey"
 PATIENCE_MS = 30_000
 
 
@@ -109,3 +116,98 @@ def left(peer: Peer) -> tuple[int, int]:
     with peer.cloud.lock:
         images = peer.cloud.tables["images"].values()
         return len(peer.cloud.tables["servers"]), sum(image["type"] == "snapshot" for image in images)
+
+
+class Screen(Vendor):
+    """A screen that shows nothing new: it takes what the viewer sends, and stays."""
+
+    def _screen(self, stream: Any) -> None:
+        stream.send(b"RFB 003.008\n")
+        stream.read(12)
+        stream.send(b"\x01\x01")
+        stream.read(1)
+        stream.send(bytes(4))
+        stream.read(1)
+        stream.send(SERVER_INIT)
+        while True:
+            self.got += stream.read(1)
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    host = Screen(path=f"/ticket/{TICKET}", chosen="binary")
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def vcenter(screen: Screen) -> Iterator[Backend]:
+    try:
+        backend = Backend(environment={"VCSIM_SCREEN_PORT": str(screen.port), "VCSIM_SCREEN_TICKET": TICKET})
+    except Unavailable as exc:
+        if is_demanded("vsphere"):
+            pytest.fail(str(exc))
+        pytest.skip(str(exc))
+    yield backend
+    backend.close()
+
+
+def test_a_machine_at_a_vcenter_lives_and_goes(
+    signed_in: Page, portal: Portal, vcenter: Backend, screen: Screen
+) -> None:
+    page = signed_in
+    page.set_default_timeout(PATIENCE_MS)
+
+    # The check says what is wrong, and what it found when it is right.
+    page.goto(f"{portal.url}/providers/add/vsphere")
+    page.locator("[name=name]").first.fill("Office")
+    page.locator("[name=config_host]").fill("127.0.0.1")
+    page.locator("[name=config_port]").fill(str(vcenter.config.port))
+    page.locator("[name=config_username]").fill(vcenter.config.username)
+    page.locator("[name=config_password]").fill("wrong")
+    page.locator("[name=config_ca]").fill(f"{vcenter.config.ca}\n{screen.ca}")
+    page.get_by_role("button", name="Add and check").click()
+    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
+    expect(page.locator("body")).to_contain_text("refused the user or the password", timeout=PATIENCE_MS)
+    provider = page.url
+    page.goto(f"{provider}edit")
+    page.locator("[name=config_password]").fill(vcenter.config.password.get_secret_value())
+    page.get_by_role("button", name="Save and check").click()
+    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+    until(
+        lambda: portal.rows("select 1 from networking_network where external_id = ?", vcenter.network),
+        timeout_s=60,
+        said="Reading the networks",
+        explain=portal.jobs,
+    )
+
+    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
+    page.get_by_label("Name", exact=True).fill(VSPHERE_NAME)
+    page.locator("label", has_text="kvweb-golden").first.click()
+    page.locator("[name=password]").fill("first-light-2026")
+    page.get_by_role("button", name="Create and start").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
+    vm = page.url
+    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+
+    # The screen: a ticket of the vCenter's, carried by the portal.
+    page.goto(f"{vm.rstrip('/')}/console/vnc")
+    page.locator("canvas").first.wait_for()
+    expect(page.locator("body")).to_contain_text("Connected", timeout=PATIENCE_MS)
+
+    # A snapshot, and the end.
+    page.goto(f"{vm}snapshots")
+    page.get_by_role("link", name="Take a snapshot").first.click()
+    answer(page, "Take snapshot", name="fresh")
+    row = page.locator(".tree-list tbody tr", has_text="fresh")
+    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
+    press(page, "Delete")
+    dialog = page.locator("dialog[open]")
+    dialog.locator("#typed").fill(VSPHERE_NAME)
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    until(lambda: not names(vcenter), timeout_s=60, said="Deleting the machine", explain=portal.jobs)
+
+
+def names(vcenter: Backend) -> list[str]:
+    with VsphereDriver(vcenter.config) as driver:
+        return [vm.name for vm in driver.machines.list()]

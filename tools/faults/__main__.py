@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -59,6 +60,8 @@ hypervisor for happened nevertheless; the portal finds it and takes it over.
 
 def main() -> int:
     chosen = _arguments()
+    # Whoever ends this ends the daemons too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     counts = Counts(afresh=chosen.afresh)
     keys = list(dict.fromkeys(key for word in chosen.operations or EVERY for key in TOGETHER.get(word, (word,))))
     end = time.monotonic() + chosen.minutes * 60 if chosen.minutes else float("inf")

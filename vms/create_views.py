@@ -33,7 +33,9 @@ from vms.specs import Wish
 LINK = ("project", "provider", "image", "name", "zone", "size")
 
 #: Parts of the page that another provider changes; what was typed elsewhere is not touched by the browser.
-DEPENDENT = "#create-image,#create-zone,#create-size,#create-nics,#create-storage,#create-firmware,#create-options,#create-machine"
+DEPENDENT = ",".join(
+    f"#create-{part}" for part in ("image", "zone", "size", "nics", "storage", "firmware", "options", "machine")
+)
 
 
 @login_required

@@ -150,7 +150,19 @@ _AGAIN = {
     "vm.migrate": "migrate",
 }
 #: Of a job's parameters, those that fill the fields of its dialog again.
-_AGAIN_WITH = ("disk", "nic", "snapshot", "name", "description", "size_gib", "target", "vcpus", "memory_mib", "flavor", "group")
+_AGAIN_WITH = (
+    "disk",
+    "nic",
+    "snapshot",
+    "name",
+    "description",
+    "size_gib",
+    "target",
+    "vcpus",
+    "memory_mib",
+    "flavor",
+    "group",
+)
 
 
 def _again(job: Job) -> dict[str, str] | None:

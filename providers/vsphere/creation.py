@@ -23,7 +23,7 @@ from providers.vsphere import guestinfo, note
 from providers.vsphere.config import VsphereOptions
 from providers.vsphere.devices import Layout, own_mac
 from providers.vsphere.errors import vendor_calls
-from providers.vsphere.native import vim
+from providers.vsphere.native import vim, vmodl
 from providers.vsphere.part import Part
 from providers.vsphere.properties import below, children, read_one, typed
 from providers.vsphere.records import KIB_PER_GIB, note_of
@@ -42,6 +42,7 @@ class Creation(Part):
         progress.report(2, "Checking the request")
         options = read_options(spec.options)
         check_name(spec.name)
+        check_memory(spec.memory_mib)
         if spec.firmware and spec.firmware not in FIRMWARES:
             raise InvalidRequest(f"There is no firmware “{spec.firmware}”.", field="firmware")
         instance = note.instance_of(spec.portal_uuid)
@@ -232,7 +233,7 @@ class _Plan:
         spec_error = NotFound(f"There is no image “{self.image}” any more.", field="image")
         try:
             found = read_one(self.connection, template, *paths)
-        except Exception as exc:
+        except vmodl.fault.ManagedObjectNotFound as exc:
             raise spec_error from exc
         if not found.is_true("config.template"):
             raise spec_error
@@ -315,6 +316,12 @@ def check_name(name: str) -> None:
         raise InvalidRequest(
             "The name must be printable, without slashes, percent signs and blanks around it.", field="name"
         )
+
+
+def check_memory(memory_mib: int) -> None:
+    """The server takes whole pages of 4 MiB only, and does not say so."""
+    if memory_mib % 4:
+        raise InvalidRequest("Memory is given in steps of 4 MiB.", field="memory_mib")
 
 
 def refuse_taken_name(part: Part, name: str) -> None:

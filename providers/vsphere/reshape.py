@@ -7,7 +7,7 @@ from typing import Any
 
 from providers.base import Conflict, NotSupported, OptionsRecord, PowerState, Reshape, VmRecord
 from providers.vsphere import guestinfo
-from providers.vsphere.creation import check_name, refuse_taken_name
+from providers.vsphere.creation import check_memory, check_name, refuse_taken_name
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.native import vim
 from providers.vsphere.part import Part
@@ -30,6 +30,7 @@ class VsphereReshape(Part, Reshape):
             return self.record(external_id)
 
     def set_memory(self, external_id: str, memory_mib: int) -> VmRecord:
+        check_memory(memory_mib)
         with vendor_calls():
             self._demand_growth(external_id, "config.hardware.memoryMB", memory_mib, _HOT_MEMORY)
             self.reconfigure(external_id, vim.vm.ConfigSpec(memoryMB=memory_mib))

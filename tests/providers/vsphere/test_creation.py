@@ -17,11 +17,14 @@ from providers.base import (
     DiskSpec,
     ImageSpec,
     InvalidRequest,
+    NetworkMode,
+    NetworkSpec,
     NicSpec,
     NotFound,
     OutOfCapacity,
     PowerState,
     ProviderError,
+    Unreachable,
     VmSpec,
     VolumeSpec,
 )
@@ -163,6 +166,44 @@ def test_names_are_refused_that_vsphere_would_change(driver: VsphereDriver, spec
     for name in ("a/b", "a\\b", "50%", " a"):
         with pytest.raises(InvalidRequest):
             driver.machines.create(spec(name=name))
+
+
+def test_memory_that_the_server_would_not_take_is_refused(driver: VsphereDriver, spec: Spec, make_vm: MakeVm) -> None:
+    with pytest.raises(InvalidRequest):
+        driver.machines.create(spec(memory_mib=66))
+    with pytest.raises(InvalidRequest):
+        driver.reshape.set_memory(make_vm().external_id, 101)
+
+
+def test_a_lost_line_is_not_taken_for_a_vanished_image(driver: VsphereDriver, spec: Spec, door: Door) -> None:
+    machines = driver.machines
+    machines.list()
+    for passed in range(4):
+        with door.failing("RetrievePropertiesEx", status=502, after=passed, times=1), pytest.raises(Unreachable):
+            machines.create(spec())
+
+
+def test_a_running_vm_grows_only_where_that_was_switched_on(driver: VsphereDriver, make_vm: MakeVm) -> None:
+    plain, growing = make_vm(start=True), make_vm(start=True, options={"hot_add": True})
+    with pytest.raises(Conflict):
+        driver.reshape.set_vcpus(plain.external_id, 2)
+    assert driver.reshape.set_vcpus(growing.external_id, 2).vcpus == 2
+    assert driver.reshape.set_memory(growing.external_id, 128).memory_mib == 128
+    with pytest.raises(Conflict):
+        driver.reshape.set_memory(growing.external_id, 64)
+
+
+def test_a_network_with_a_vlan_is_made_on_the_switch(driver: VsphereDriver, make_vm: MakeVm) -> None:
+    wish = NetworkSpec(name="kvweb-test-vlan", mode=NetworkMode.BRIDGE, bridge="DVS0", vlan=42)
+    made = driver.networks.create(wish)
+    assert (made.vlan, made.type) == (42, "distributed port group")
+    with pytest.raises(InvalidRequest):
+        driver.networks.create(NetworkSpec(name="other", mode=NetworkMode.BRIDGE, bridge="no-such-switch"))
+    vm = make_vm(nics=(NicSpec(network=made.external_id),))
+    with pytest.raises(Conflict):
+        driver.networks.delete(made.external_id)
+    driver.machines.delete(vm.external_id)
+    driver.networks.delete(made.external_id)
 
 
 def test_a_mac_of_another_vm_is_refused(driver: VsphereDriver, spec: Spec, make_vm: MakeVm, vcenter: Backend) -> None:

@@ -136,7 +136,7 @@ def test_overrides_that_are_understood_are_honoured(k: Kbase) -> None:
     overrides = {
         "description": "Front page",
         "uefi": True,
-        "az": "Hall 1",
+        "az": "hall-1",
         "userdata": "#cloud-config\n",
         "packages": ["nginx"],
         "portal_uuid": "1234",
@@ -145,7 +145,7 @@ def test_overrides_that_are_understood_are_honoured(k: Kbase) -> None:
     }
     make(k, overrides=overrides)
     vm = stored(k)
-    assert (vm.description, vm.firmware, vm.zone, vm.portal_uuid) == ("Front page", "uefi", "Hall 1", "1234")
+    assert (vm.description, vm.firmware, vm.zone, vm.portal_uuid) == ("Front page", "uefi", "hall-1", "1234")
     assert (vm.cpu_model, vm.ignores_shutdown) == ("sim-1", True)
     assert (first_boot(k).user_data, first_boot(k).packages) == ("#cloud-config\n", ("nginx",))
 

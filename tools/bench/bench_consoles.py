@@ -1,10 +1,12 @@
 """Consoles: how fast, how light and how steady, beside raw TCP on loopback and stock websockify in the same run.
 
-`KVWEB_BENCH_HOLD_S` says how long 4000 consoles are held open (300 seconds unless told otherwise).
+`KVWEB_BENCH_HOLD_S` says how long 4000 consoles are held open (300 seconds unless told otherwise), `KVWEB_BENCH_HELD`
+how many, where 4000 are too many.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -18,7 +20,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -36,7 +38,9 @@ DOWN_BYTES = 96 * 1024 * 1024
 ROUND_TRIPS = 3000
 OPENINGS = 40
 PAUSE_S = 0.03
-HELD = 4000
+HELD = int(os.environ.get("KVWEB_BENCH_HELD", "4000"))
+#: Typed into at each turn; a turn is 50 ms, so that each console's comes every ten seconds.
+AT_ONCE = max(1, HELD // 200)
 HOLD_S = float(os.environ.get("KVWEB_BENCH_HOLD_S", "300"))
 ENOUGH = "20000"
 #: A clipboard of RFB, as long as a browser's frame; what else a screen takes is a few bytes long.
@@ -144,8 +148,14 @@ class Bench:
 
 
 @contextmanager
-def running(command: list[str], **variables: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables})
+def running(
+    command: list[str], variables: Mapping[str, str] | None = None, *, is_quiet: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    output = subprocess.DEVNULL if is_quiet else subprocess.PIPE
+    errors = subprocess.DEVNULL if is_quiet else None
+    process = subprocess.Popen(
+        command, stdout=output, stderr=errors, text=True, env={**os.environ, **(variables or {})}
+    )
     try:
         yield process
     finally:
@@ -185,7 +195,7 @@ def started(*websockified: str) -> Iterator[Bench]:
     service = [sys.executable, "-m", "tools.bench.console_service", f"127.0.0.1:{proxy_port}"]
     with (
         running([sys.executable, "-m", "tools.bench.console_machine"]) as machine,
-        running(service, **limits) as proxy,
+        running(service, limits) as proxy,
     ):
         if machine.stdout is None:
             raise Skip("no machines")
@@ -204,7 +214,8 @@ def _websockified(here: Bench, names: list[str]) -> Iterator[None]:
     name, *others = names
     port = free_port()
     program = str(Path(sys.executable).with_name("websockify"))
-    with running([program, "--log-file", os.devnull, f"127.0.0.1:{port}", f"127.0.0.1:{here.ports[name]}"]):
+    # It tells of each connection, and nobody reads it.
+    with running([program, f"127.0.0.1:{port}", f"127.0.0.1:{here.ports[name]}"], is_quiet=True):
         listening(port)
         here.websockify_ports[name] = port
         with _websockified(here, others):
@@ -334,7 +345,7 @@ def console_memory() -> None:
         time.sleep(3)
         empty_kib = here.proxy_kib()
         screens: list[Screen] = []
-        for count in (50, 500, HELD):
+        for count in sorted({50, min(500, HELD), HELD}):
             for way in here.ways("idle", count - len(screens)):
                 screen = way.connected()
                 screen.see()
@@ -395,11 +406,13 @@ def _held(here: Bench, screens: list[Screen]) -> tuple[float, float]:
         if now >= turn:
             # Each console is typed into every ten seconds.
             turn = now + 0.05
-            for screen in screens[place : place + HELD // 200]:
+            for screen in screens[place : place + AT_ONCE]:
                 if id(screen) not in lost:
                     sent.setdefault(id(screen), now)
-                    screen.sock.send(key)
-            place = (place + HELD // 200) % len(screens)
+                    with contextlib.suppress(OSError):
+                        # One that has ended is noticed when it is read.
+                        screen.sock.send(key)
+            place = (place + AT_ONCE) % len(screens)
         if now >= resting:
             # A film of some 30 MB/s, and not a machine that is busy with nothing else.
             resting = now + 0.02

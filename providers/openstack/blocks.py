@@ -78,6 +78,8 @@ class VolumePart(Part):
             status = volume.get("status")
             if status in wanted:
                 return volume
+            if status == "error_extending":
+                raise Conflict("The cloud's storage does not let this volume grow while a VM has it.", external_id)
             if status not in _PASSING:
                 # Cinder keeps the reason to itself: its messages are for administrators mostly.
                 raise OutOfCapacity(
@@ -124,6 +126,8 @@ class VolumePart(Part):
         if size_gib == int(volume["size"]):
             return volume
         before = str(volume["status"])
+        if before not in ("available", "in-use"):
+            raise Conflict("Something else is at work on this volume.", before)
         self.cinder.post(f"/volumes/{external_id}/action", {"os-extend": {"new_size": size_gib}})
         grown = self.wait_volume(external_id, before, what="Growing the volume")
         if int(grown["size"]) < size_gib:

@@ -23,6 +23,16 @@ PEERS = "tools.peers.openstack"
 GAPS = {
     "disks::a_volume_of_two_vms_survives_the_end_of_one": "whether a volume can be shared is said by its type",
 }
+#: Of Cinder's driver for files, which the real services have here: it copies and grows what is detached only.
+_DETACHED = "Cinder's NFS driver does this to detached volumes only"
+LIVE_GAPS = {
+    **GAPS,
+    "disks::a_disk_grows_and_never_shrinks": _DETACHED,
+    "clones::a_full_clone_is_a_vm_of_its_own": _DETACHED,
+    "clones::a_clone_carries_the_uuid_it_was_given": _DETACHED,
+    "clones::a_clone_that_is_asked_for_twice_is_made_once": _DETACHED,
+    "clones::an_exported_image_outlives_its_vm": _DETACHED,
+}
 
 
 def harness(mode: str = "offline", **settings: Any) -> Harness:
@@ -45,7 +55,7 @@ def _live() -> Harness:
         content: dict[str, str] = import_module(f"{PEERS}.content").fill()
     except ProviderError as exc:
         raise Unavailable(f"no OpenStack answers at {url}: {exc.reason} ({exc.detail})") from exc
-    return _harness(config, content, timeout_s=120.0, interval_s=0.5, many=2)
+    return _harness(config, content, timeout_s=120.0, interval_s=0.5, many=2, gaps=LIVE_GAPS)
 
 
 def _harness(config: OpenStackConfig, content: dict[str, str], **changes: Any) -> Harness:

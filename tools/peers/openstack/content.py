@@ -70,3 +70,42 @@ def _raise_limits(admin: Any, project_id: str) -> None:
     admin.compute.update_quota_set(project_id, instances=100, cores=400, ram=100_000)
     admin.block_storage.update_quota_set(project_id, volumes=200, gigabytes=4000, snapshots=200)
     admin.network.update_quota(project_id, ports=1000, networks=200, subnets=400, security_groups=200, routers=100)
+
+
+def introduce() -> None:
+    """Make the services known to Keystone, and a project for tests. Can be called again."""
+    identity = connected("admin", "admin").identity
+    service = identity.find_project("service") or identity.create_project(name="service", domain_id="default")
+    roles = [identity.find_role(name) or identity.create_role(name=name) for name in ("admin", "service")]
+    for name in ("glance", "placement", "nova", "neutron", "cinder"):
+        user = identity.find_user(name) or identity.create_user(name=name, password=PASSWORD, domain_id="default")
+        for role in roles:
+            identity.assign_project_role_to_user(service, user, role)
+    known = {each.type for each in identity.services()}
+    for name, kind, url in (
+        ("glance", "image", "http://127.0.0.1:9292"),
+        ("placement", "placement", "http://127.0.0.1:8778"),
+        ("nova", "compute", "http://127.0.0.1:8774/v2.1"),
+        ("neutron", "network", "http://127.0.0.1:9696"),
+        ("cinder", "block-storage", "http://127.0.0.1:8776/v3"),
+    ):
+        if kind in known:
+            continue
+        made = identity.create_service(name=name, type=kind)
+        for interface in ("public", "internal"):
+            identity.create_endpoint(service_id=made.id, interface=interface, url=url, region_id="RegionOne")
+    demo = identity.find_project("demo") or identity.create_project(name="demo", domain_id="default")
+    user = identity.find_user("demo") or identity.create_user(name="demo", password=PASSWORD, domain_id="default")
+    identity.assign_project_role_to_user(demo, user, identity.find_role("member"))
+
+
+def is_ready() -> bool:
+    """Whether everything that a test needs answers and has reported to its own service."""
+    admin = connected("admin", "admin")
+    list(admin.image.images())
+    list(admin.network.networks())
+    compute = {each.binary for each in admin.compute.services() if each.state == "up"}
+    volume = {each.binary for each in admin.block_storage.services() if each.state == "up"}
+    agents = [each for each in admin.network.agents() if each.is_alive]
+    wanted = {"nova-compute", "nova-conductor", "nova-scheduler"}
+    return wanted <= compute and "cinder-volume" in volume and bool(agents) and any(admin.compute.hypervisors())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -37,6 +38,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if isinstance(terminal, pytest.TerminalReporter):
         session.config.pluginmanager.register(TellAtOnce(terminal), "tell-at-once")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What a page shows is waited for as long on a busy machine as on an idle one: five seconds tell of load, not of
+    the page."""
+    del session
+    playwright: Any = sys.modules.get("playwright.sync_api")
+    if playwright is not None:
+        playwright.expect.set_options(timeout=30_000)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

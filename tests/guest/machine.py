@@ -37,7 +37,7 @@ class Machine:
         disk = folder / "disk.qcow2"
         if not disk.exists():
             command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image), str(disk), size]
-            subprocess.run(command, check=True)
+            subprocess.run(command, check=True, timeout=60)
         for name in ("serial", "qmp"):
             (folder / name).unlink(missing_ok=True)
         command = ["qemu-system-x86_64", "-machine", f"{machine},accel=tcg", "-smp", "1", "-m", "256"]
@@ -61,20 +61,21 @@ class Machine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.wait(timeout=20)
         self.serial.close()
         self._lines.close()
         self.control.close()
 
     def _connect(self, name: str) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        for _ in range(200):
+        for _ in range(600):
             try:
                 connection.connect(str(self.folder / name))
             except OSError:
                 time.sleep(0.05)
             else:
                 return connection
+        self.process.kill()
         raise AssertionError(f"QEMU did not open its {name} socket")
 
     def used_s(self) -> float:

@@ -100,7 +100,7 @@ class Portal:
                 self._child.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 os.killpg(self._child.pid, signal.SIGKILL)
-                self._child.wait()
+                self._child.wait(timeout=20)
 
     def process(self, name: str) -> int:
         """The id of one of its processes."""

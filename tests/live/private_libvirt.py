@@ -5,11 +5,13 @@ Its folder has a short name, since libvirt puts sockets deep below it and a sock
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import libvirt
@@ -82,7 +84,7 @@ class PrivateLibvirt:
         """As a crash: machines that run go on running."""
         self._signal(signal.SIGKILL)
         assert self._child is not None
-        self._child.wait()
+        self._child.wait(timeout=20)
 
     def freeze(self) -> None:
         """Connected, but silent."""
@@ -95,16 +97,27 @@ class PrivateLibvirt:
         """End it, its machines and its files."""
         if self._child is not None and self._child.poll() is None:
             self.thaw()
+            # libvirt's calls have no deadline, and a daemon that hangs must not keep a test from its end.
+            stopping = threading.Thread(target=self._stop_machines, daemon=True)
+            stopping.start()
+            stopping.join(timeout=30)
+            self._child.terminate()
+            try:
+                self._child.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        # virtlogd, which libvirtd starts for its machines' consoles, ends by itself when it has nothing to do.
+        for pid_file in (self.folder / "run").rglob("virtlogd.pid"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop_machines(self) -> None:
+        with contextlib.suppress(libvirt.libvirtError):
             connection = libvirt.open(self.uri)
             for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
                 domain.destroy()
             connection.close()
-            self._child.terminate()
-            self._child.wait(timeout=20)
-        # virtlogd, which libvirtd starts for its machines' consoles, ends by itself when it has nothing to do.
-        for pid_file in (self.folder / "run").rglob("virtlogd.pid"):
-            os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def volumes(self) -> set[str]:
         """What lies in the pool's folder, whatever libvirt believes."""

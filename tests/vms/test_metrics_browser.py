@@ -33,9 +33,7 @@ def chromium() -> Iterator[Any]:
         except sync_api.Error as exc:
             pytest.skip(f"There is no Chromium here: {exc.message.splitlines()[0]}")
         # The graphs' program comes after the page, from a server that does one thing at a time.
-        sync_api.expect.set_options(timeout=30_000)
         yield browser
-        sync_api.expect.set_options(timeout=5_000)
         browser.close()
 
 

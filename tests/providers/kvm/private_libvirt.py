@@ -52,7 +52,7 @@ class PrivateLibvirt:
             extra_groups=[],
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while not self._listens():
             assert time.monotonic() < end, "libvirtd did not open its socket"
             assert self._process.poll() is None, "libvirtd did not start"
@@ -65,7 +65,7 @@ class PrivateLibvirt:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(timeout=20)
             self._process = None
             self.socket.unlink(missing_ok=True)
 

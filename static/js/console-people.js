@@ -75,7 +75,7 @@ export class People {
   #offers() {
     const { may } = this.#now ?? { may: {} };
     const offers = [];
-    if (may.ask && this.#me?.asks) offers.push(element("button", "Do not ask any more", { class: "btn", type: "button", "data-say": "withdraw" }));
+    if (this.#me?.asks) offers.push(element("button", "Do not ask any more", { class: "btn", type: "button", "data-say": "withdraw" }));
     else if (may.ask) offers.push(element("button", "Ask for the keyboard", { class: "btn btn-primary", type: "button", "data-say": "ask" }));
     if (may.take) offers.push(element("button", "Take the keyboard", { class: "btn", type: "button", "data-say": "take" }));
     if (may.release) offers.push(element("button", "Let the keyboard go", { class: "btn", type: "button", "data-say": "release" }));

@@ -118,6 +118,7 @@ def test_many_changes_at_once_are_read_with_one_list(watched: Provider, cloud: F
 
 
 def test_each_watching_begins_with_reading_everything(watched: Provider) -> None:
+    soon(lambda: Job.objects.filter(kind="inventory.sync").exists(), "The first reading")
     [job] = Job.objects.filter(kind="inventory.sync")
     assert (job.subject, job.params) == (f"inventory:{watched.uuid}", {"everything": True})
 

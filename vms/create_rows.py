@@ -116,6 +116,13 @@ class DiskForm(Row):
         self.fields["size_gib"].error_messages["required"] = "Say how large it should be."
         self.fields["pool"].widget = forms.Select(choices=pool_choices(offer))
 
+    def clean_size_gib(self) -> int:
+        size_gib: int = self.cleaned_data["size_gib"]
+        disks = self.offer.provider.can.disks if self.offer.provider else None
+        if disks is not None and size_gib < disks.least_gib:
+            raise ValidationError(f"Further disks have at least {disks.least_gib} GiB here.", code="too_small")
+        return size_gib
+
     def clean_pool(self) -> Pool | None:
         return chosen_pool(self.offer, self.cleaned_data["pool"])
 

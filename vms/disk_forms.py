@@ -128,6 +128,8 @@ class AttachDiskForm(ActionForm):
         size_gib, pool = cleaned.get("size_gib"), cleaned.get("pool")
         if size_gib is None and "size_gib" not in self.errors:
             self.add_error("size_gib", "Say how large it is to be.")
+        elif size_gib and self.subject.can.disks and size_gib < self.subject.can.disks.least_gib:
+            self.add_error("size_gib", f"Disks have at least {self.subject.can.disks.least_gib} GiB here.")
         elif size_gib and pool and cleaned.get("allocate") and 0 < pool.available_gib < size_gib:
             self.add_error("size_gib", f"“{pool}” has {size_words(pool.available_gib * 1024)} left.")
 

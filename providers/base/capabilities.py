@@ -89,6 +89,8 @@ class DiskFeatures(Features):
     """Several VMs may have a disk at once."""
     move: bool = False
     """A disk of a stopped VM can be moved to another pool."""
+    least_gib: int = 0
+    """The smallest size that an added disk may have; 0: any."""
     buses: frozenset[str] = frozenset()
     caches: frozenset[str] = frozenset()
 

@@ -44,7 +44,7 @@ PLUGIN = Plugin(
         ),
         power=PowerFeatures(soft_stop=True, reset=True),
         reshape=ReshapeFeatures(flavor=True, rename=True, metadata=True),
-        disks=DiskFeatures(hot_plug=True, grow=True, existing=True, iso=True),
+        disks=DiskFeatures(hot_plug=True, grow=True, existing=True, iso=True, least_gib=10),
         nics=NicFeatures(hot_plug=True),
         snapshots=SnapshotFeatures(while_running=True, tree=True),
         clones=CloneFeatures(full=True, export=True),

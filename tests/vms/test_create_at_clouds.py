@@ -46,7 +46,7 @@ def cloud(fake_provider: Provider) -> Provider:
     can = Capabilities(
         machines=MachineFeatures(create_from_image=True, cloud_init=True, several_nics=True, zones=ZONES),
         power=PowerFeatures(),
-        disks=DiskFeatures(),
+        disks=DiskFeatures(least_gib=10),
     )
     fake_provider.capabilities = can.to_json()
     fake_provider.host = {"name": "project", "flavors": FLAVORS}
@@ -130,6 +130,11 @@ def test_a_public_address_cannot_be_chosen(post: Callable[..., Any]) -> None:
     network = str(Network.objects.get(external_id="public").uuid)
     rows = {"nic-TOTAL_FORMS": "1", "nic-INITIAL_FORMS": "0", "nic-0-network": network, "nic-0-address": "192.0.2.7/24"}
     assert "Public addresses are given by the provider" in post(**rows).content.decode()
+
+
+def test_a_further_disk_that_is_too_small_is_refused(post: Callable[..., Any]) -> None:
+    rows = {"disk-TOTAL_FORMS": "1", "disk-INITIAL_FORMS": "0", "disk-0-size_gib": "5"}
+    assert "Further disks have at least 10 GiB here." in post(**rows).content.decode()
 
 
 def test_another_location_keeps_what_was_typed(post: Callable[..., Any]) -> None:

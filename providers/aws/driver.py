@@ -30,6 +30,14 @@ class AwsDriver(Driver):
     """Safe to use from several threads: the SDK's clients are, and the facets keep nothing of their own."""
 
     machines: AwsMachines
+    power: AwsPower | None
+    disks: AwsDisks
+    snapshots: AwsSnapshots
+    volumes: AwsVolumes
+    images: AwsImages
+    networks: AwsNetworks
+    host: AwsHost
+    buckets: AwsBuckets | None
 
     def __init__(self, config: Config) -> None:
         """Asks who the key belongs to and what it may, once per process and ten minutes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Mapping
 
+from tools.bench.cloud_aws import aws
 from tools.bench.cloud_hcloud import hcloud
 from tools.bench.cloud_openstack import openstack
 from tools.bench.cloud_vsphere import vsphere
@@ -15,6 +16,7 @@ VMS = 1000
 
 #: Each kind's peer, and how its time should compare with kcli's.
 KINDS: Mapping[str, tuple[Cloud, str | None]] = {
+    "aws": (aws, "<= 0.1 x"),
     "hcloud": (hcloud, None),
     "openstack": (openstack, None),
     "vsphere": (vsphere, "<= 0.1 x"),

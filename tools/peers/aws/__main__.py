@@ -1,6 +1,7 @@
 """`python -m tools.peers.aws`: listens on a free port, says where in one line of JSON, ends with its standard input.
 
-`--many N` begins with N instances; `--tls cert key` speaks HTTPS.
+`--many N` begins with N instances; `--frozen` answers the same question alike, and quickly; `--tls cert key` speaks
+HTTPS.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SETTINGS = {
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--many", type=int, default=0)
+    arguments.add_argument("--frozen", action="store_true")
     arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--region", default="eu-central-1")
     arguments.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
@@ -41,7 +43,7 @@ def main() -> None:
     stricter.apply()
     made = content.fill(given.region, given.many)
     inner: Any = DomainDispatcherApplication(create_backend_app)
-    app: Any = Layer(inner)
+    app: Any = Layer(inner, is_frozen=given.frozen)
     server = make_server(
         "127.0.0.1", given.port, app, threaded=True, ssl_context=tuple(given.tls) if given.tls else None
     )

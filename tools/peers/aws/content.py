@@ -25,25 +25,24 @@ def fill(region: str, many: int) -> dict[str, Any]:
     )[0]
     image = "ami-0deb1200000000001"
     if many:
-        for number in range(many):
-            ec2.run_instances(
-                image,
-                1,
-                None,
-                [],
-                instance_type="t3.micro",
-                is_instance_type_default=False,
-                region_name=region,
-                subnet_id=subnet.id,
-                nics=[],
-                tags={"instance": {"Name": f"vm-{number:04}"}},
-                key_name=None,
-                client_token=f"bench-{number}",
-                block_device_mappings=[
-                    {
-                        "DeviceName": "/dev/xvda",
-                        "Ebs": {"VolumeSize": 8, "VolumeType": "gp3", "DeleteOnTermination": True},
-                    }
-                ],
-            )
+        # All in one request, which moto checks once.
+        made = ec2.run_instances(
+            image,
+            many,
+            None,
+            [],
+            instance_type="t3.micro",
+            is_instance_type_default=False,
+            region_name=region,
+            subnet_id=subnet.id,
+            nics=[],
+            tags={},
+            key_name=None,
+            client_token="",
+            block_device_mappings=[
+                {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8, "VolumeType": "gp3", "DeleteOnTermination": True}}
+            ],
+        )
+        for number, instance in enumerate(made.instances):
+            instance.add_tag("Name", f"vm-{number:04}")
     return {"image": image, "network": first.id, "other_network": other.id, "subnet": subnet.id, "region": region}

@@ -53,8 +53,11 @@ class Refusal:
 class Layer:
     """A WSGI application around moto's."""
 
-    def __init__(self, inner: App) -> None:
+    def __init__(self, inner: App, *, is_frozen: bool = False) -> None:
+        """`is_frozen`: the same question gets the same answer, quickly, so that a measure is one of who asks."""
         self.inner = inner
+        self.is_frozen = is_frozen
+        self.kept: dict[tuple[str, str, bytes], tuple[tuple[Any, ...], list[bytes]]] = {}
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
         self.lock = threading.Lock()
@@ -75,9 +78,26 @@ class Layer:
             return self._fail(fault, service, environ, start_response)
         if refusal is not None:
             return _refused(refusal, service, start_response)
+        if self.is_frozen:
+            return self._again(environ, body, start_response)
         answer = list(self.inner(environ, start_response if fault is None or not fault.after else _nobody))
         if fault is not None and fault.after:
             return self._fail(fault, service, environ, start_response)
+        return answer
+
+    def _again(self, environ: dict[str, Any], body: bytes, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        key = (str(environ["REQUEST_METHOD"]), str(environ.get("RAW_URI", "")), body)
+        if key not in self.kept:
+            head: list[Any] = []
+
+            def start(*told: Any) -> Callable[[bytes], None]:
+                head.append(told)
+                return _nobody()
+
+            answer = list(self.inner(environ, start))
+            self.kept[key] = (head[0], answer)
+        told, answer = self.kept[key]
+        start_response(*told[:2])
         return answer
 
     # -- faults ------------------------------------------------------------------------------------------------------

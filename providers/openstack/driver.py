@@ -30,6 +30,8 @@ class OpenStackDriver(Driver):
     reshape: OpenStackReshape
     nics: OpenStackNics
     images: OpenStackImages
+    disks: OpenStackDisks | None
+    volumes: OpenStackVolumes | None
     networks: OpenStackNetworks
 
     def __init__(self, config: Config) -> None:
@@ -47,6 +49,7 @@ class OpenStackDriver(Driver):
         self.networks = OpenStackNetworks(cloud)
         self.firewalls = OpenStackFirewalls(cloud)
         self.host = OpenStackHost(cloud)
+        self.disks, self.volumes = None, None
         if cloud.volume is not None:
             self.disks = OpenStackDisks(cloud)
             self.volumes = OpenStackVolumes(cloud)

@@ -219,6 +219,7 @@ def go_back(page: Page, machine: str, domain: libvirt.virDomain, serial: Serial)
     second = page.context.new_page()
     second.goto(f"{machine}console/serial")
     expect(second.locator(".xterm-rows")).to_contain_text("told-before", timeout=SLOW_MS)
+    let_guest_in(second, machine)
     second.close()
     page.goto(f"{machine}snapshots")
     page.get_by_role("link", name="Take a snapshot").first.click()
@@ -233,6 +234,25 @@ def go_back(page: Page, machine: str, domain: libvirt.virDomain, serial: Serial)
     assert domain.isActive()
     # The guest is in another process now; its console comes back by itself.
     serial.hears("echo told-$told", "told-before")
+
+
+def let_guest_in(page: Page, machine: str) -> None:
+    """By a link, without an account: they see the line, and only that, until the link is taken back."""
+    page.goto(f"{machine}guests")
+    page.get_by_label("For whom").fill("Gina")
+    page.get_by_label("Console").select_option("serial")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.locator(".guest-address").inner_text().split()[0]
+    assert page.context.browser is not None
+    guests = page.context.browser.new_context()
+    guest = guests.new_page()
+    guest.goto(link)
+    expect(guest.locator(".xterm-rows")).to_contain_text("told-before", timeout=SLOW_MS)
+    expect(guest.locator("[data-console-words]")).to_contain_text("watching only")
+    assert "#" not in guest.url
+    page.get_by_role("button", name="Take back").click()
+    expect(guest.locator("[data-console-title]")).to_contain_text("The guest link was taken back", timeout=SLOW_MS)
+    guests.close()
 
 
 def change_settings(page: Page, machine: str, domain: libvirt.virDomain) -> None:

@@ -28,7 +28,7 @@ window.WebSocket = class extends Real {
 };
 """
 CHROMIUM = ["--no-sandbox"]
-SLOW_MS = 30_000
+SLOW_MS = 45_000
 
 
 @contextlib.contextmanager

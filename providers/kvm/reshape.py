@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from providers.kvm.machines import KvmMachines
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.nvram import Nvram, is_default
 from providers.kvm.offers import check_options, check_room, check_whole, cpu_mode, options_of, video
-from providers.kvm.options import KvmOptions
+from providers.kvm.options import KvmOptions, cpus_in
 from providers.kvm.ownership import owned_by
 from providers.kvm.part import Part
 from providers.kvm.xml import note
@@ -170,7 +170,17 @@ class KvmReshape(Part, Reshape):
                 if {"firmware", "secure_boot"} & set(wanted):
                     note.put(root, replace(note.from_document(root), fresh_firmware=True))
                 self._define(root)
+                for pin in wanted.get("pinning", ()) if domain.isActive() else ():
+                    vcpu, _, cpuset = pin.partition("=")
+                    self._pin_now(domain, int(vcpu), cpus_in(cpuset))
             return self._record(domain)
+
+    def _pin_now(self, domain: Any, vcpu: int, cpus: Collection[int]) -> None:
+        """What is pinned no more stays pinned until its next start: libvirt has no word for "as before"."""
+        every = range(self.raw.getCPUMap()[0])
+        chosen = tuple(cpu in cpus for cpu in every)
+        if any(chosen):
+            self._now(domain, lambda: domain.pinVcpuFlags(vcpu, chosen, libvirt.VIR_DOMAIN_AFFECT_LIVE))
 
     def remove_cloud_init(self, external_id: str) -> VmRecord:
         """The seed's drive and its volume go together."""

@@ -20,6 +20,17 @@ def document(backend: Backend, external_id: str, *, live: bool = False) -> Any:
     return etree.fromstring(backend.raw.lookupByUUIDString(external_id).XMLDesc(1 if live else 3))
 
 
+def test_a_running_machines_cpus_are_pinned_at_once(backend: Backend, make_vm: MakeVm) -> None:
+    vm = make_vm(vcpus=2, start=True)
+    reshape, domain = backend.driver.reshape, backend.raw.lookupByUUIDString(vm.external_id)
+    changed = reshape.set_options(vm.external_id, {"pinning": ["0=0", "1=0"]})
+    threads = document(backend, vm.external_id, live=True).findall("cputune/vcpupin")
+    assert [(pin.get("vcpu"), pin.get("cpuset")) for pin in threads] == [("0", "0"), ("1", "0")]
+    others = (False,) * (backend.raw.getCPUMap()[0] - 1)
+    assert [pinned for *_, pinned in zip(*domain.vcpus(), strict=True)] == [(True, *others)] * 2
+    assert changed.pending == ()
+
+
 def test_all_that_is_asked_for_at_the_creation_is_in_libvirts_document(backend: Backend, make_vm: MakeVm) -> None:
     vm = make_vm(
         vcpus=2,

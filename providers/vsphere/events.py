@@ -36,8 +36,9 @@ class VsphereEvents(Part, Events):
         """Waits at the server; a second line breaks the waiting off when `stop` is set."""
         with vendor_calls():
             collector = self.connection.content.propertyCollector.CreatePropertyCollector()
-            view = self.connection.view(vim.VirtualMachine)
-            spec = _COLLECTOR.FilterSpec(objectSet=[in_view(view)], propSet=[wanted(vim.VirtualMachine, *_PATHS)])
+            spec = _COLLECTOR.FilterSpec(
+                objectSet=[in_view(self.shown())], propSet=[wanted(vim.VirtualMachine, *_PATHS)]
+            )
             collector.CreateFilter(spec, False)
         over = threading.Event()
         breaker = threading.Thread(target=self._break_off, args=(collector, stop, over), daemon=True)

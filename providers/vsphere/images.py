@@ -25,7 +25,7 @@ from providers.vsphere.datastores import File, find, isos_query, make_folder, se
 from providers.vsphere.errors import Answer, vendor_calls
 from providers.vsphere.native import vim
 from providers.vsphere.part import Part
-from providers.vsphere.properties import Found, children, one, retrieve, wanted
+from providers.vsphere.properties import Found, children, in_view, one, retrieve, wanted
 from providers.vsphere.records import backing_files, disks_of, is_template, moment
 from providers.vsphere.site import read_site
 from providers.vsphere.stub import file_path
@@ -49,6 +49,10 @@ class VsphereImages(Part, Images):
             everything = self.everybody(*_PATHS)
             in_drives, builders = _users(everything)
             templates = [_template(found, builders) for found in everything if is_template(found)]
+            if self.config.folder.strip("/"):
+                asked = [wanted(vim.VirtualMachine, "name")]
+                shown = {found.id for found in retrieve(self.connection, [in_view(self.shown())], asked)}
+                templates = [template for template in templates if template.external_id in shown]
             return [*templates, *(_iso(file, in_drives) for file in self._isos())]
 
     def _isos(self) -> Iterator[File]:

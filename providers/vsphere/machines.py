@@ -13,7 +13,6 @@ from providers.vsphere.native import vim
 from providers.vsphere.part import Part, places_of
 from providers.vsphere.properties import Found, children, in_view, retrieve, wanted
 from providers.vsphere.records import VM_PATHS, backing_files, is_template, note_of, vm_record
-from providers.vsphere.site import vm_folder
 
 _LISTED: Sequence[Any] = (
     wanted(vim.VirtualMachine, *VM_PATHS),
@@ -38,8 +37,7 @@ class VsphereMachines(Part, Machines):
         view = self.connection.view
         if not self.config.folder.strip("/"):
             return [in_view(view(vim.VirtualMachine, vim.HostSystem, vim.ComputeResource))]
-        vms = view(vim.VirtualMachine, inside=vm_folder(self.connection))
-        return [in_view(vms), in_view(view(vim.HostSystem, vim.ComputeResource))]
+        return [in_view(self.shown()), in_view(view(vim.HostSystem, vim.ComputeResource))]
 
     def get(self, external_id: str) -> VmRecord:
         with vendor_calls():
@@ -47,7 +45,8 @@ class VsphereMachines(Part, Machines):
 
     def find(self, name: str) -> VmRecord:
         with vendor_calls():
-            for found in self.everybody("name", "config.template"):
+            asked = [wanted(vim.VirtualMachine, "name", "config.template")]
+            for found in retrieve(self.connection, [in_view(self.shown())], asked):
                 if found.text("name") == name and not is_template(found):
                     return self.record(found.id)
         raise NotFound(f"There is no VM called “{name}”.")

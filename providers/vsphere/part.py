@@ -15,6 +15,7 @@ from providers.vsphere.native import vim, vmodl
 from providers.vsphere.note import KEY, Note
 from providers.vsphere.properties import Found, children, in_view, one, retrieve, step, typed, wanted
 from providers.vsphere.records import VM_PATHS, Place, backing_files, is_template, power_of, vm_record
+from providers.vsphere.site import vm_folder
 
 
 class Part:
@@ -85,8 +86,15 @@ class Part:
             self.reconfigure(external_id, spec)
         return self.record(external_id)
 
+    def shown(self) -> Any:
+        """The view of the VMs and templates that this provider shows: those of its folder, or all there are."""
+        if not self.config.folder.strip("/"):
+            return self.connection.view(vim.VirtualMachine)
+        return self.connection.view(vim.VirtualMachine, inside=vm_folder(self.connection))
+
     def everybody(self, *paths: str) -> list[Found]:
-        """Every VM and template of the datacenter with these properties, in one call and its pages."""
+        """Every VM and template of the datacenter with these properties, in one call and its pages: also those that are
+        not shown use disks, names and addresses."""
         view = self.connection.view(vim.VirtualMachine)
         return list(retrieve(self.connection, [in_view(view)], [wanted(vim.VirtualMachine, *paths)]))
 

@@ -34,6 +34,7 @@ from providers.vsphere import guestinfo
 from providers.vsphere.driver import VsphereDriver
 from providers.vsphere.native import vim
 from providers.vsphere.properties import below, read_one
+from providers.vsphere.site import vm_folder
 from providers.vsphere.testing import Backend
 from tests.providers.vsphere.conftest import MakeVm
 from tools.peers.vsphere.door import Door
@@ -224,6 +225,26 @@ def test_a_cluster_pool_and_network_that_are_not_there_are_refused(driver: Vsphe
 def test_a_vm_is_made_where_it_was_wished(make_vm: MakeVm) -> None:
     assert make_vm(zone="DC0_C0").zone == "DC0_C0"
     assert make_vm(zone="DC0_H0").host == "DC0_H0"
+
+
+def test_a_provider_of_one_folder_shows_and_makes_only_there(
+    driver: VsphereDriver, vcenter: Backend, spec: Spec, make_vm: MakeVm
+) -> None:
+    outside = make_vm()
+    vm_folder(driver.connection).CreateFolder("Portal")
+    with VsphereDriver(vcenter.config.model_copy(update={"folder": "Portal"})) as inside:
+        assert list(inside.machines.list()) == []
+        record = inside.machines.create(spec())
+        assert [vm.name for vm in inside.machines.list()] == [record.name]
+        assert inside.machines.list()[0].host
+        assert inside.machines.find(record.name).external_id == record.external_id
+        with pytest.raises(NotFound):
+            inside.machines.find(outside.name)
+        assert [image.name for image in inside.images.list() if not image.is_iso] == []
+        with pytest.raises(AlreadyExists):
+            inside.machines.create(spec(name=outside.name))
+        assert record.name in {vm.name for vm in driver.machines.list()}
+        inside.machines.delete(record.external_id)
 
 
 # -- what hangs together -----------------------------------------------------------------------------------------------

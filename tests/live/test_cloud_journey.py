@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from providers.aws.driver import AwsDriver
+from providers.aws.testing import Peer as AwsPeer
 from providers.testing import Unavailable, is_demanded
 from providers.vsphere.driver import VsphereDriver
 from providers.vsphere.testing import Backend
@@ -26,6 +28,7 @@ pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
 
 NAME = "kvweb-test-cloud"
 VSPHERE_NAME = "kvweb-test-vsphere"
+AWS_NAME = "kvweb-test-aws"
 TICKET = "cst-journey"
 PATIENCE_MS = 30_000
 
@@ -211,3 +214,74 @@ def test_a_machine_at_a_vcenter_lives_and_goes(
 def names(vcenter: Backend) -> list[str]:
     with VsphereDriver(vcenter.config) as driver:
         return [vm.name for vm in driver.machines.list()]
+
+
+@pytest.fixture
+def aws() -> Iterator[AwsPeer]:
+    try:
+        running = AwsPeer()
+    except Unavailable as exc:
+        if is_demanded("aws"):
+            pytest.fail(str(exc))
+        pytest.skip(str(exc))
+    running.tell("pace", {"pending": 0.5, "stopping": 0.5, "shutting-down": 0.5})
+    yield running
+    running.close()
+
+
+def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: AwsPeer) -> None:
+    page = signed_in
+    page.set_default_timeout(PATIENCE_MS)
+
+    # The check says what is wrong, and what it found when it is right.
+    page.goto(f"{portal.url}/providers/add/aws")
+    page.locator("[name=name]").first.fill("Frankfurt")
+    page.locator("[name=config_access_key_id]").fill(aws.told["key"])
+    page.locator("[name=config_secret_access_key]").fill("wrong")
+    page.locator("[name=config_instance_types]").fill("t3.*")
+    page.locator("[name=config_public_images]").fill("136693071363/debian-12-amd64-*")
+    for fold in page.locator("details.fold summary").all():
+        fold.click()
+    page.locator("[name=config_endpoint_url]").fill(aws.url)
+    page.get_by_role("button", name="Add and check").click()
+    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
+    expect(page.locator("body")).to_contain_text("does not belong to this access key", timeout=PATIENCE_MS)
+    provider = page.url
+    page.goto(f"{provider}edit")
+    page.locator("[name=config_secret_access_key]").fill(aws.told["secret"])
+    page.get_by_role("button", name="Save and check").click()
+    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+    until(
+        lambda: portal.rows("select 1 from networking_network where external_id = ?", aws.told["network"]),
+        timeout_s=60,
+        said="Reading the networks",
+        explain=portal.jobs,
+    )
+
+    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
+    page.get_by_label("Name", exact=True).fill(AWS_NAME)
+    page.locator("label", has_text="debian-12").first.click()
+    expect(page.locator("#create-size")).to_contain_text("t3.micro")
+    page.locator("[name=password]").fill("first-light-2026")
+    page.get_by_role("button", name="Create and start").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
+    vm = page.url
+    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+
+    # A snapshot, and the end.
+    page.goto(f"{vm}snapshots")
+    page.get_by_role("link", name="Take a snapshot").first.click()
+    answer(page, "Take snapshot", name="fresh")
+    row = page.locator(".tree-list tbody tr", has_text="fresh")
+    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
+    press(page, "Delete")
+    dialog = page.locator("dialog[open]")
+    dialog.locator("#typed").fill(AWS_NAME)
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    until(lambda: left_at_aws(aws) == (0, 0), timeout_s=60, said="Deleting the machine", explain=portal.jobs)
+
+
+def left_at_aws(aws: AwsPeer) -> tuple[int, int]:
+    """How many machines and volumes there are."""
+    with AwsDriver(aws.config()) as driver:
+        return len(driver.machines.list()), len(driver.volumes.list())

@@ -73,9 +73,9 @@ def test_a_machine_at_a_cloud_lives_and_goes(signed_in: Page, portal: Portal, pe
     page.get_by_role("button", name="Save and check").click()
     expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
     until(
-        lambda: portal.rows("select 1 from networking_network where external_id = 'public'"),
-        timeout_s=30,
-        said="Reading the networks",
+        lambda: portal.rows("select 1 from storage_image where external_id = '1000'"),
+        timeout_s=60,
+        said="Reading the images, which come after the networks",
         explain=portal.jobs,
     )
 
@@ -178,9 +178,9 @@ def test_a_machine_at_a_vcenter_lives_and_goes(
     page.get_by_role("button", name="Save and check").click()
     expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
     until(
-        lambda: portal.rows("select 1 from networking_network where external_id = ?", vcenter.network),
+        lambda: portal.rows("select 1 from storage_image where name = 'kvweb-golden'"),
         timeout_s=60,
-        said="Reading the networks",
+        said="Reading the images, which come after the networks",
         explain=portal.jobs,
     )
 

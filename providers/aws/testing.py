@@ -23,7 +23,9 @@ from providers.aws.plugin import PLUGIN
 from providers.base import DiskSpec, Driver, NicSpec, VmRecord, VmSpec
 from providers.testing import Harness, Unavailable
 
+#: A thousand VMs for a measure take their time on a busy machine.
 START_S = 60.0
+MANY_START_S = 240.0
 _ROOT = Path(__file__).resolve().parents[2]
 #: The suite's words for faults, and the layer's.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -52,7 +54,7 @@ class Peer:
         )
         atexit.register(self.close)
         out = self.process.stdout
-        if out is None or not select.select([out], [], [], START_S)[0]:
+        if out is None or not select.select([out], [], [], MANY_START_S if arguments else START_S)[0]:
             self.close()
             raise Unavailable("The stand-in for AWS did not start in time.")
         line = out.readline()

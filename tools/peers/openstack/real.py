@@ -312,7 +312,8 @@ def _run(*command: str, patience_s: float = PATIENCE_S) -> None:
         text=True,
         timeout=patience_s,
     )
-    if done.returncode:
+    # A cell that an earlier start has made, which was broken off afterwards, is as good as a new one.
+    if done.returncode and "combination already exists" not in done.stdout:
         raise SystemExit(f"{command[0]} failed ({done.returncode}):\n{done.stdout[-2000:]}")
 
 

@@ -10,6 +10,7 @@ ACCOUNT = "123456789012"
 def fill(region: str, many: int) -> dict[str, Any]:
     """Make it through moto's own models, which is quick, and loads what the first request would wait for."""
     from moto.ec2.models import ec2_backends
+    from moto.ec2.models.instances import Reservation
     from moto.route53.models import route53_backends
 
     ec2: Any = ec2_backends[ACCOUNT][region]
@@ -43,6 +44,11 @@ def fill(region: str, many: int) -> dict[str, Any]:
                 {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8, "VolumeType": "gp3", "DeleteOnTermination": True}}
             ],
         )
+        # As if each had been asked for by itself: some clients read one instance of each reservation.
+        del ec2.reservations[made.id]
         for number, instance in enumerate(made.instances):
             instance.add_tag("Name", f"vm-{number:04}")
+            alone = Reservation(reservation_id=f"r-{number:017x}", owner_id=made.owner_id)
+            alone.instances.append(instance)
+            ec2.reservations[alone.id] = alone
     return {"image": image, "network": first.id, "other_network": other.id, "subnet": subnet.id, "region": region}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -193,6 +194,8 @@ def write(home: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("w") as file:
             document.write(file)
+    # Nova's API looks beside its settings, whatever they say.
+    shutil.copy(home / "venv/etc/nova/api-paste.ini", home / "etc/nova")
     rootwrap = configparser.RawConfigParser(default_section="")
     rootwrap.read(home / "venv/etc/cinder/rootwrap.conf")
     filters = f"{home}/venv/etc/cinder/rootwrap.d,{home}/venv/etc/os-brick/rootwrap.d"

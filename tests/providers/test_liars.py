@@ -7,7 +7,8 @@ import pytest
 from providers.base import ProviderError
 from providers.fake.testing import harness
 from providers.testing import Outcome, Promise, attempt, promises
-from tests.providers.liars import LIARS, Lie, liar
+from tests.providers.bending import Lie
+from tests.providers.liars import LIARS, liar
 
 
 def promise_called(promise_id: str) -> Promise:

@@ -24,7 +24,7 @@ from tools.peers.hcloud.cloud import Cloud
 from tools.peers.hcloud.contract import contract
 from tools.peers.hcloud.server import Peer
 
-pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(480)]
 
 NAME = "kvweb-test-cloud"
 VSPHERE_NAME = "kvweb-test-vsphere"

@@ -17,7 +17,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.live.portal import Portal, until, volumes
 
-pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OWN = f"kvweb-test-day-{os.getpid()}"
 """What everything here is called: live tests of other modules sweep what begins with their own prefix."""

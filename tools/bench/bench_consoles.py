@@ -350,6 +350,8 @@ def console_memory() -> None:
                 screen = way.connected()
                 screen.see()
                 screens.append(screen)
+                if len(screens) % 50 == 0:
+                    _answer_all(screens)
             time.sleep(1)
             each = (here.proxy_kib() - empty_kib) / count
             beside = _websockify_kib(stock) if count == 50 else None
@@ -434,6 +436,16 @@ def _held(here: Bench, screens: list[Screen]) -> tuple[float, float]:
     return float(len(lost | silent)), at(0.99, sorted(late)) if late else 0.0
 
 
+def _answer_all(screens: list[Screen]) -> None:
+    """The first ones are asked whether they are still there while the last ones are being opened."""
+    waiting = selectors.DefaultSelector()
+    for screen in screens:
+        waiting.register(screen.sock, selectors.EVENT_READ, screen)
+    for ready, _ in waiting.select(0):
+        _answered(ready.data)
+    waiting.close()
+
+
 def _drain(sock: socket.socket) -> None:
     try:
         sock.recv(600 * 1024)
@@ -445,15 +457,15 @@ def _answered(screen: Screen) -> bool:
     """Read what came; answers pings, since a browser would. False when the console is over."""
     try:
         data = screen.sock.recv(4096)
+        if not data:
+            return False
+        while len(data) >= 2:
+            opcode, length = data[0] & 0x0F, data[1] & 0x7F
+            if opcode == PING:
+                screen.sock.send(screen.packed(data[2 : 2 + length], PONG))
+            elif opcode == 0x8:
+                return False
+            data = data[2 + length :]
     except OSError:
         return False
-    if not data:
-        return False
-    while len(data) >= 2:
-        opcode, length = data[0] & 0x0F, data[1] & 0x7F
-        if opcode == PING:
-            screen.sock.send(screen.packed(data[2 : 2 + length], PONG))
-        elif opcode == 0x8:
-            return False
-        data = data[2 + length :]
     return True

@@ -125,6 +125,8 @@ def harness(mode: str = "offline") -> Harness:
         minimal=VmSpec(
             name="minimal",
             flavor="t3.micro",
+            # Where its pool is: a disk that is plugged in later must be in the same zone.
+            zone=f"{told['region']}a",
             disks=(DiskSpec(image=told["image"], size_gib=20),),
             nics=(NicSpec(network=told["network"]),),
         ),

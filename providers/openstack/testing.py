@@ -20,13 +20,9 @@ from providers.testing import Harness, Unavailable
 
 #: Where stand-ins live; named and not imported, since a driver that is used for real has none.
 PEERS = "tools.peers.openstack"
-GAPS = {
-    "disks::a_volume_of_two_vms_survives_the_end_of_one": "whether a volume can be shared is said by its type",
-}
 #: Of Cinder's driver for files, which the real services have here: it copies and grows what is detached only.
 _DETACHED = "Cinder's NFS driver does this to detached volumes only"
 LIVE_GAPS = {
-    **GAPS,
     "disks::a_disk_grows_and_never_shrinks": _DETACHED,
     "clones::a_full_clone_is_a_vm_of_its_own": _DETACHED,
     "clones::a_clone_carries_the_uuid_it_was_given": _DETACHED,
@@ -80,7 +76,6 @@ def _harness(config: OpenStackConfig, content: dict[str, str], **changes: Any) -
             "image_file": image_file,
             "wrong_credentials": config.model_copy(update={"password": SecretStr("wrong")}),
             "unreachable": config.model_copy(update={"auth_url": "http://127.0.0.1:9/v3"}),
-            "gaps": GAPS,
             **changes,
         }
     )

@@ -23,7 +23,7 @@ def stat(pid):
         return None
 
 def main():
-    leaver = subprocess.run(["sh", "-c", "sleep 0.3 & echo $!"], stdout=subprocess.PIPE, text=True)
+    leaver = subprocess.run(["sh", "-c", "sleep 2 >/dev/null & echo $!"], stdout=subprocess.PIPE, text=True)
     pid = leaver.stdout.strip()
     assert stat(pid)[1] == str(os.getppid()), "the orphan went elsewhere"
     deadline = time.monotonic() + 10

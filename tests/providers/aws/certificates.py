@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
-import socket
+import queue
 import ssl
 import threading
 from collections.abc import Iterator
@@ -45,35 +46,45 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 @contextlib.contextmanager
 def behind_tls(url: str, certificate: Path, key: Path) -> Iterator[str]:
-    """Carry what comes by TLS to a plain address; connections end with the block, or after half a minute."""
+    """Carry what comes by TLS to a plain address, until the block ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     inner = urlsplit(url)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
+    carrying: set[asyncio.Task[None]] = set()
 
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    accepted, _ = listener.accept()
-                    threading.Thread(target=carry, args=(accepted,), daemon=True).start()
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = asyncio.current_task()
+        assert own is not None
+        carrying.add(own)
+        plain_reader, plain_writer = await asyncio.open_connection(inner.hostname, inner.port)
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await asyncio.gather(pump(reader, plain_writer), pump(plain_reader, writer))
+        carrying.discard(own)
 
-        def carry(accepted: socket.socket) -> None:
-            with contextlib.suppress(OSError):
-                accepted.settimeout(30)
-                outer = context.wrap_socket(accepted, server_side=True)
-                plain = socket.create_connection((str(inner.hostname), int(inner.port or 0)), timeout=30)
-                threading.Thread(target=pump, args=(plain, outer), daemon=True).start()
-                pump(outer, plain)
+    async def serve() -> None:
+        server = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=context)
+        address.put(server.sockets[0].getsockname())
+        await ended.wait()
+        server.close()
+        for one in carrying:
+            one.cancel()
 
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    address: queue.Queue[tuple[str, int]] = queue.Queue()
+    ended = asyncio.Event()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    try:
+        host, port = address.get(timeout=10)
+        yield f"https://{host}:{port}"
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
 
 
-def pump(source: socket.socket, target: socket.socket) -> None:
+async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    for one in (source, target):
-        with contextlib.suppress(OSError):
-            one.close()
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+    target.close()

@@ -12,6 +12,18 @@ function place() {
   menu.style.top = `${below + high > innerHeight - 8 ? Math.max(8, at.top - high - 4) : below}px`;
 }
 
+// The page moves below an open menu: it stays with its row, and goes when that leaves the window.
+function follow() {
+  if (!opener.isConnected) {
+    // The row was replaced by news.
+    opener = document.querySelector(`[data-subject="${CSS.escape(menu.dataset.for)}"] a[data-menu]`) ?? opener;
+    opener.setAttribute("aria-expanded", "true");
+  }
+  const at = opener.getBoundingClientRect();
+  if (opener.isConnected && at.bottom > 0 && at.top < innerHeight) place();
+  else closeMenu();
+}
+
 export function closeMenu(giveFocusBack = false) {
   if (!menu || menu.hidden) return;
   menu.hidden = true;
@@ -68,5 +80,5 @@ if (menu) {
   });
   document.addEventListener("kvweb:acted", () => closeMenu());
   addEventListener("resize", () => closeMenu());
-  document.addEventListener("scroll", (event) => { if (!menu.contains(event.target)) closeMenu(); }, true);
+  document.addEventListener("scroll", (event) => { if (!menu.hidden && !menu.contains(event.target)) follow(); }, true);
 }

@@ -119,6 +119,35 @@ def test_deletion_waits_for_the_name(make_vm: Any, alice: User, open_page: Calla
     assert Job.objects.get().kind == "vm.delete"
 
 
+def test_an_open_menu_stays_with_its_row_when_the_page_moves(
+    make_vm: Any, alice: User, open_page: Callable[..., Any]
+) -> None:
+    for _ in range(20):
+        make_vm()
+    page = open_page(alice, "/vms/")
+    page.set_viewport_size({"width": 1280, "height": 500})
+    opener = page.locator("a[data-menu]").nth(6)
+    opener.click()
+    delete = page.locator("#row-menu >> text=Delete")
+    delete.wait_for()
+
+    def below() -> float:
+        below_px: float = page.evaluate(
+            """at => document.getElementById('row-menu').getBoundingClientRect().top
+                - document.querySelectorAll('a[data-menu]')[at].getBoundingClientRect().bottom""",
+            6,
+        )
+        return below_px
+
+    before = below()
+    assert page.evaluate("() => { const was = scrollY; scrollBy(0, 40); return scrollY - was; }") > 0
+    page.wait_for_timeout(100)
+    assert delete.is_visible()
+    assert abs(below() - before) < 300, "it is still beside its row, above or below"
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    delete.wait_for(state="hidden")
+
+
 def test_the_keyboard_reaches_everything(make_vm: Any, alice: User, open_page: Callable[..., Any]) -> None:
     make_vm(name="alpha")
     make_vm(name="beta")

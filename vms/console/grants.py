@@ -11,7 +11,7 @@ import functools
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -216,13 +216,14 @@ def revoke(
     return count
 
 
-def close_left_open() -> int:
-    """When the proxy starts nothing is open: what looks so was lost with the process before it."""
+def close_left_open(before: datetime) -> int:
+    """What looks open from before the console service started was lost with the process before it.
+
+    Only that: a grant that counts as closed is not found by who takes it back, and its console would go on.
+    """
     now = timezone.now()
-    return (
-        ConsoleGrant.objects.filter(closed_at=None)
-        .exclude(redeemed_at=None)
-        .update(closed_at=now, end_reason="The console service was restarted.")
+    return ConsoleGrant.objects.filter(closed_at=None, redeemed_at__lt=before).update(
+        closed_at=now, end_reason="The console service was restarted."
     )
 
 

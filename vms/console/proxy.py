@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from django.conf import settings
+from django.utils import timezone
 
 from providers.base import ConsoleKind
 from providers.models import Provider
@@ -84,13 +85,15 @@ class Proxy:
 
     def run(self) -> None:
         """Serve until `stop` was called; returns when all consoles are closed and written down."""
+        started = timezone.now()
         self._listener.setblocking(False)
         self.loop.watch(self._listener, READ, self._accept)
         self.loop.every(TICK_S, self._tick)
         self.loop.every(settings.CONSOLE_RECHECK_S, self.check)
         self.loop.every(NOTE_S, self._note)
         self.loop.every(SWEEP_S, lambda: self._database.do(listeners.sweep))
-        self._database.note(sessions.end_left_open)
+        # Consoles may be opened before this is done.
+        self._database.note(lambda: sessions.end_left_open(started))
         self._listen_to_kept()
         if self._signals is not None:
             self._signals.start()

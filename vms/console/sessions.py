@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -92,10 +92,10 @@ def note_typed(uuid: UUID, *, strokes: int, lasted_s: float) -> None:
         _audit(session, "vm.console.typed", {"strokes": strokes, "lasted_s": lasted_s})
 
 
-def end_left_open() -> int:
-    """When the console service starts nothing is open: what looks so was lost with the process before it."""
-    grants.close_left_open()
-    left = list(_with_vm().filter(ended_at=None))
+def end_left_open(before: datetime) -> int:
+    """What looks open from before the console service started was lost with the process before it."""
+    grants.close_left_open(before)
+    left = list(_with_vm().filter(ended_at=None, opened_at__lt=before))
     for session in left:
         with transaction.atomic():
             _end(session, "The console service was restarted.")

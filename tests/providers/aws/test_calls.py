@@ -23,7 +23,8 @@ def test_operations_cost_what_was_recorded(driver: AwsDriver, aws: Harness) -> N
 
     assert driver.power is not None
     power = driver.power
-    # Types and zones are asked once for a process.
+    # Types, zones and public images are asked once for a process.
+    driver.images.list()
     machines.delete(machines.create(aws.vm_spec("kvweb-test-first")).external_id)
     count("create", lambda: machines.create(aws.vm_spec("kvweb-test-cost")))
     vm = machines.find("kvweb-test-cost").external_id

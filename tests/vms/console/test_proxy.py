@@ -31,7 +31,7 @@ from tests.vms.console.browser import PING, PONG, TEXT, Browser, Refusal, frame
 from tests.vms.console.conftest import Stage
 from tests.vms.console.machines import Directory, Machine
 from vms.choices import Presence
-from vms.console import grants
+from vms.console import grants, sessions
 from vms.console.closing import Code
 from vms.console.framing import MESSAGE_BYTES
 from vms.models import ConsoleGrant, VirtualMachine
@@ -425,6 +425,17 @@ def test_a_revocation_that_is_announced_closes_at_once(stage: Stage, running_vm:
     began = time.monotonic()
     assert browser.wait_closed() == Code.NOT_ALLOWED
     assert time.monotonic() - began < 1
+
+
+def test_what_a_start_clears_up_leaves_consoles_alone_that_were_opened_meanwhile(
+    stage: Stage, running_vm: VirtualMachine, alice: User
+) -> None:
+    started = timezone.now()
+    browser = stage.open(running_vm, alice).wait_open()
+    sessions.end_left_open(started)
+    assert grants.revoke(user=alice) == 1
+    stage.check_now()
+    assert browser.wait_closed() == Code.NOT_ALLOWED
 
 
 def test_a_stopping_proxy_says_come_back(

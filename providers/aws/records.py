@@ -8,7 +8,7 @@ from typing import Any
 
 from providers.aws import tags
 from providers.aws.types import InstanceType
-from providers.base import ConsoleKind, DiskRecord, NicRecord, PowerState, SnapshotRecord, VmRecord
+from providers.base import DiskRecord, NicRecord, PowerState, SnapshotRecord, VmRecord
 
 #: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
 POWER = {
@@ -70,7 +70,6 @@ def vm_record(
         nics=tuple(nic_record(nic) for nic in _in_order(instance)),
         disks=tuple(disk_records(instance, volumes)),
         snapshots=tuple(snapshots) if snapshots is not None else None,
-        consoles=frozenset({ConsoleKind.SERIAL}) if kind is not None and kind.is_nitro else frozenset(),
         portal_uuid=own.get(tags.UUID, ""),
         metadata=tags.metadata(own),
     )

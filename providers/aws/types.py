@@ -26,7 +26,6 @@ class InstanceType:
     vcpus: int
     memory_mib: int
     architectures: frozenset[str]
-    is_nitro: bool
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> InstanceType:
@@ -35,7 +34,6 @@ class InstanceType:
             vcpus=int(told.get("VCpuInfo", {}).get("DefaultVCpus") or 1),
             memory_mib=int(told.get("MemoryInfo", {}).get("SizeInMiB") or 0),
             architectures=frozenset(told.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()),
-            is_nitro=told.get("Hypervisor") == "nitro" or bool(told.get("BareMetal")),
         )
 
     @property

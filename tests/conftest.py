@@ -34,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
     tempfile.tempdir = tempfile.mkdtemp(prefix="kvweb-tests-")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests beside a hypervisor or a browser share the machine with both: what fails is run once more.
+
+    The summary names every such run, so that a test that needs it often is seen.
+    """
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("live", "browser", "slow")):
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if isinstance(terminal, pytest.TerminalReporter):
@@ -63,7 +73,7 @@ class TellAtOnce:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not report.failed:
+        if not report.failed and str(report.outcome) != "rerun":
             return
         crash = getattr(report.longrepr, "reprcrash", None)
         why = crash.message.splitlines()[0] if crash and crash.message else str(report.longrepr)[-200:]

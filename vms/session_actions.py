@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from kvweb.accounts.actions import Action
@@ -34,15 +35,7 @@ CLOSE = Action[ConsoleSession](
     run=sessions.close,
 )
 #: One's own console, from another page.
-CLOSE_OWN = Action[ConsoleSession](
-    name="close-own",
-    label="Close",
-    doing="Closing",
-    icon="plug-connected-x",
-    verb="vm.console",
-    when=_when_open,
-    run=sessions.close,
-)
+CLOSE_OWN = replace(CLOSE, name="close-own", verb="vm.console")
 INVITE = VmAction(
     name="invite-guest",
     label="Let a guest in",

@@ -126,7 +126,8 @@ def an_image_in_pieces_is_listed_when_it_is_finished(lab: Lab) -> None:
     assert only(called(lab, spec.name)).external_id == image.external_id
     assert key not in {one.key for one in images.unfinished()}
     if present(lab.can.images).download:
-        assert b"".join(images.read(image.external_id)) == content
+        as_uploaded = b"".join(images.read(image.external_id)) == content
+        assert as_uploaded, "What is read is not what was uploaded."
     # What is finished is not discarded by mistake.
     images.discard(key)
     assert called(lab, spec.name)

@@ -12,7 +12,12 @@ from vms import looks
 from vms.models import VirtualMachine
 from vms.tab import Tab
 
-CHANGES = {"vm.change_nic": "Changing", "vm.remove_nic": "Removing"}
+CHANGES = {
+    "vm.change_nic": "Changing",
+    "vm.remove_nic": "Removing",
+    "vm.give_address": "Giving an address",
+    "vm.take_address": "Taking an address",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Card:
     network: str
     network_kind: str
     addresses: list[dict[str, str]]
+    public_address: str
     is_linked: bool
     marks: list[str]
     busy: Badge | None
@@ -51,6 +57,7 @@ def cards(vm: VirtualMachine) -> list[Card]:
     found = []
     for nic in vm.nics:
         network = networks.get(nic.get("network") or "")
+        public = nic.get("public_address") or ""
         source = looks.SOURCES.get(nic.get("addresses_source") or "", "")
         found.append(
             Card(
@@ -59,7 +66,11 @@ def cards(vm: VirtualMachine) -> list[Card]:
                 model=nic.get("model") or "",
                 network=network.name if network else nic.get("network") or "",
                 network_kind=", ".join([network.get_mode_display(), *network.cidrs[:1]]) if network else "",
-                addresses=[{"address": address, "source": source} for address in nic.get("addresses") or []],
+                addresses=[
+                    {"address": address, "source": "public" if address == public else source}
+                    for address in nic.get("addresses") or []
+                ],
+                public_address=public,
                 is_linked=nic.get("is_linked", True),
                 marks=_marks(nic),
                 busy=_busy(vm, nic["external_id"]),

@@ -21,6 +21,10 @@ def _can_change(vm: VirtualMachine) -> bool:
     return can is not None and (can.change_network or can.change_model or can.link or can.vlan or bool(can.filters))
 
 
+def _can_give_address(vm: VirtualMachine) -> bool:
+    return bool(vm.can.nics and vm.can.nics.public_address)
+
+
 ADD_NIC = VmAction(
     name="add-nic",
     label="Add a network card",
@@ -66,5 +70,36 @@ REMOVE_NIC = VmAction(
     in_bulk=False,
     place="networks",
 )
+GIVE_ADDRESS = VmAction(
+    name="give-address",
+    label="Give a public address",
+    submit="Give an address",
+    doing="Giving a public address",
+    done="The card has a public address.",
+    icon="world-plus",
+    verb="vm.change",
+    needs=_can_give_address,
+    when=ready,
+    run=nic_services.give_address,
+    form=nic_forms.GiveAddressForm,
+    in_bulk=False,
+    place="networks",
+)
+TAKE_ADDRESS = VmAction(
+    name="take-address",
+    label="Take the public address away",
+    submit="Take it away",
+    doing="Taking a public address away",
+    done="The public address is given back.",
+    icon="world-minus",
+    verb="vm.change",
+    needs=_can_give_address,
+    when=ready,
+    run=nic_services.take_address,
+    form=nic_forms.TakeAddressForm,
+    is_destructive=True,
+    in_bulk=False,
+    place="networks",
+)
 
-ACTIONS = (ADD_NIC, CHANGE_NIC, REMOVE_NIC)
+ACTIONS = (ADD_NIC, CHANGE_NIC, REMOVE_NIC, GIVE_ADDRESS, TAKE_ADDRESS)

@@ -192,3 +192,50 @@ class RemoveNicForm(OneNic, ActionForm):
     @property
     def reason(self) -> str:
         return "" if self.found else "This card is not there any more."
+
+
+class AddressForm(OneNic, ActionForm):
+    """About the public address of one card; a page may be older than what the card has."""
+
+    subject: VirtualMachine
+    nic = forms.CharField(widget=forms.HiddenInput)
+
+    @property
+    def reason(self) -> str:
+        return "This card is not there any more." if self.found is None else self.objection(self.found)
+
+    def objection(self, nic: dict[str, Any]) -> str:
+        raise NotImplementedError
+
+    def clean_nic(self) -> str:
+        found = super().clean_nic()
+        if self.reason:
+            raise forms.ValidationError(self.reason)
+        return found
+
+
+class GiveAddressForm(AddressForm):
+    @property
+    def title(self) -> str:
+        return f"Give “{self.subject.name}” a public address?"
+
+    @property
+    def question(self) -> str:
+        return "Then it can be reached from outside, as far as its firewall lets anybody in."
+
+    def objection(self, nic: dict[str, Any]) -> str:
+        return "It has a public address already." if nic.get("public_address") else ""
+
+
+class TakeAddressForm(AddressForm):
+    @property
+    def title(self) -> str:
+        return f"Take the public address of “{self.subject.name}” away?"
+
+    @property
+    def question(self) -> str:
+        address = (self.found or {}).get("public_address")
+        return f"The machine is no longer reached at {address}, and somebody else may get the address."
+
+    def objection(self, nic: dict[str, Any]) -> str:
+        return "" if nic.get("public_address") else "The card has no public address."

@@ -37,3 +37,17 @@ def remove_nic(job: Job, reporter: Reporter) -> dict[str, Any]:
     del reporter
     nic = str(job.params["nic"])
     return operate(job, lambda driver, vm: _nics(driver).remove(vm.external_id, nic))
+
+
+@handler("vm.give_address", on_failure=after_failed_change)
+def give_address(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+    nic = str(job.params["nic"])
+    return operate(job, lambda driver, vm: _nics(driver).give_public_address(vm.external_id, nic))
+
+
+@handler("vm.take_address", on_failure=after_failed_change)
+def take_address(job: Job, reporter: Reporter) -> dict[str, Any]:
+    del reporter
+    nic = str(job.params["nic"])
+    return operate(job, lambda driver, vm: _nics(driver).take_public_address(vm.external_id, nic))

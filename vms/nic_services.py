@@ -55,3 +55,25 @@ def remove_nic(vm: VirtualMachine, *, user: User, nic: str) -> Job:
         user=user,
         params={"nic": nic},
     )
+
+
+def give_address(vm: VirtualMachine, *, user: User, nic: str) -> Job:
+    return start_job(
+        vm,
+        "vm.give_address",
+        verb=f"Give card {nic} a public address at",
+        doing="Giving a public address",
+        user=user,
+        params={"nic": nic},
+    )
+
+
+def take_address(vm: VirtualMachine, *, user: User, nic: str) -> Job:
+    return start_job(
+        vm,
+        "vm.take_address",
+        verb=f"Take the public address of card {nic} from",
+        doing="Taking a public address away",
+        user=user,
+        params={"nic": nic},
+    )

@@ -137,6 +137,8 @@ _AGAIN = {
     "vm.add_nic": "add-nic",
     "vm.change_nic": "change-nic",
     "vm.remove_nic": "remove-nic",
+    "vm.give_address": "give-address",
+    "vm.take_address": "take-address",
     "vm.take_snapshot": "take-snapshot",
     "vm.revert_to_snapshot": "revert-to-snapshot",
     "vm.delete_snapshot": "delete-snapshot",

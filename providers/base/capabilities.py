@@ -103,6 +103,8 @@ class NicFeatures(Features):
     change_model: bool = False
     link: bool = False
     """The cable can be pulled and plugged in."""
+    public_address: bool = False
+    """A card of a VM that exists can be given a public address, and lose it again."""
     isolation: bool = False
     vlan: bool = False
     filters: frozenset[str] = frozenset()

@@ -62,6 +62,9 @@ class NicRecord:
     addresses: tuple[str, ...] = ()
     addresses_source: str = ""
     """Where the addresses were read: "lease", "agent", "arp" or "provider"; empty while unknown."""
+    public_address: str = ""
+    """The one of `addresses` that the provider keeps beside the card's own and can take away again ("floating",
+    "elastic"); empty for none."""
     filter: str = ""
     """Name of the traffic filter on it, empty for none."""
     isolated: bool = False

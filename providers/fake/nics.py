@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from providers.base import AlreadyExists, Conflict, NicChange, Nics, NicSpec, NotFound, VmRecord
+from providers.base import (
+    AlreadyExists,
+    Conflict,
+    NetworkMode,
+    NicChange,
+    Nics,
+    NicSpec,
+    NotFound,
+    OutOfCapacity,
+    VmRecord,
+)
 from providers.fake.addresses import lease, plug, unplug
 from providers.fake.cards import check_card
 from providers.fake.cloud import Part
@@ -10,6 +20,9 @@ from providers.fake.records import vm_record
 from providers.fake.state import Network, Nic, Vm
 from providers.fake.store import Transaction
 from providers.fake.vms import saved, vm_of
+
+#: Below those of load balancers.
+PUBLIC_ADDRESSES = tuple(f"203.0.113.{last}" for last in range(1, 200))
 
 
 def nic_of(vm: Vm, nic_id: str) -> Nic:
@@ -53,6 +66,31 @@ class FakeNics(Part, Nics):
             nic.vlan = nic.vlan if change.vlan is None else change.vlan or None
             nic.is_linked = nic.is_linked if change.is_linked is None else change.is_linked
             return saved(self.cloud, tx, vm, "card changed")
+
+    def give_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        """The lowest free one of a small range."""
+        with self.cloud.writing("nics.give_public_address", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            nic = nic_of(vm, nic_id)
+            if nic.public_address:
+                return vm_record(tx, vm, self.cloud.config.lease_s)
+            if tx.get(Network, nic.network).mode is NetworkMode.ISOLATED:
+                raise Conflict("The card's network leads nowhere.")
+            taken = {card.public_address for each in tx.all(Vm) for card in each.nics}
+            free = (address for address in PUBLIC_ADDRESSES if address not in taken)
+            nic.public_address = next(free, "")
+            if not nic.public_address:
+                raise OutOfCapacity("There is no public address left.")
+            return saved(self.cloud, tx, vm, "address given")
+
+    def take_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        with self.cloud.writing("nics.take_public_address", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            nic = nic_of(vm, nic_id)
+            if not nic.public_address:
+                raise NotFound("The card has no public address.")
+            nic.public_address = ""
+            return saved(self.cloud, tx, vm, "address taken")
 
 
 def _move(tx: Transaction, nic: Nic, other: Network) -> None:

@@ -78,6 +78,7 @@ CAPABILITIES = Capabilities(
         change_network=True,
         change_model=True,
         link=True,
+        public_address=True,
         isolation=True,
         vlan=True,
         filters=FILTERS,

@@ -47,6 +47,7 @@ class Nic(BaseModel):
     isolated: bool = False
     vlan: int | None = None
     is_linked: bool = True
+    public_address: str = ""
 
 
 class SavedVolume(BaseModel):

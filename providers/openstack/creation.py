@@ -15,6 +15,7 @@ from providers.base import QUIET, InvalidRequest, NicSpec, NotFound, Progress, V
 from providers.guest.cloudinit import user_data
 from providers.openstack.blocks import VolumePart, least_gib
 from providers.openstack.connection import Cloud
+from providers.openstack.floating import FloatingPart
 from providers.openstack.options import read_options
 from providers.openstack.part import MARK, mark_of
 from providers.openstack.servers import ServerPart
@@ -27,7 +28,7 @@ _MOST_USER_DATA = 65535
 _MOST_METADATA = 255
 
 
-class Creation(ServerPart, VolumePart):
+class Creation(FloatingPart, VolumePart):
     """One creation on its way; `run` returns the VM or leaves nothing behind."""
 
     def __init__(self, cloud: Cloud, spec: VmSpec, progress: Progress = QUIET) -> None:
@@ -249,12 +250,7 @@ class Creation(ServerPart, VolumePart):
         port = next(iter(self.ports_of(server_id)), None)
         if port is None:
             raise InvalidRequest("A floating address needs a network card.", field="options")
-        wish = {
-            "floating_network_id": outside["id"],
-            "port_id": port["id"],
-            "description": mark_of(self.spec.portal_uuid),
-        }
-        made = self.cloud.network.post("/floatingips", {"floatingip": wish})["floatingip"]
+        made = self.give_floating(port, outside, mark_of(self.spec.portal_uuid or server_id))
         self._undo.append(lambda: self.drop(f"/floatingips/{made['id']}"))
 
     # -- taking back ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from providers.base import QUIET, Machines, NotFound, NotSupported, Progress, VmRecord, VmSpec
 from providers.openstack.creation import Creation, Leftovers
 from providers.openstack.errors import vendor_calls
-from providers.openstack.part import mark_of
+from providers.openstack.part import MARK, mark_of
 from providers.openstack.servers import ServerPart
 from providers.openstack.service import Json
 
@@ -55,13 +55,13 @@ class OpenStackMachines(ServerPart, Machines):
             if keep_disks:
                 self._keep(external_id, [each["id"] for each in attached])
             gone = [] if keep_disks else [each["id"] for each in attached if each.get("delete_on_termination")]
-            ports = self._own_ports(server)
+            ports, addresses = self._own_ports(server), self._own_addresses(server)
             progress.report(20, "Deleting the VM.")
             sweeper = Leftovers(self.cloud)
             sweeper.drop_server(external_id)
             progress.report(70, "Deleting its cards and disks.")
-            for port in ports:
-                sweeper.drop(f"/ports/{port}")
+            for path in (*(f"/floatingips/{each}" for each in addresses), *(f"/ports/{each}" for each in ports)):
+                sweeper.drop(path)
             for volume in gone:
                 sweeper.wait_gone(lambda volume=volume: sweeper.no_error(volume), "Deleting the disk")  # type: ignore[misc]
             progress.report(100, "Deleted.")
@@ -81,5 +81,10 @@ class OpenStackMachines(ServerPart, Machines):
 
     def _own_ports(self, server: Json) -> Sequence[str]:
         """Those that the portal made for it: Nova deletes only what it made itself."""
-        mark = mark_of((server.get("metadata") or {}).get("kvweb_uuid", ""))
+        mark = mark_of((server.get("metadata") or {}).get(MARK, ""))
         return [port["id"] for port in self.ports_of(server["id"]) if port.get("description") == mark]
+
+    def _own_addresses(self, server: Json) -> Sequence[str]:
+        """Floating ones that the portal took for it: they would go on being counted, and paid for."""
+        mark = mark_of((server.get("metadata") or {}).get(MARK) or server["id"])
+        return [each["id"] for each in self.cloud.network.all("/floatingips", "floatingips", description=mark)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from ipaddress import ip_interface
 
 from providers.base import InvalidRequest, NicChange, Nics, NicSpec, NotFound, NotSupported, VmRecord
+from providers.openstack.creation import external_network
 from providers.openstack.errors import vendor_calls
+from providers.openstack.floating import FloatingPart
 from providers.openstack.part import MARK, mark_of
-from providers.openstack.servers import ServerPart
 from providers.openstack.service import Json
 
 
-class OpenStackNics(ServerPart, Nics):
+class OpenStackNics(FloatingPart, Nics):
     def add(self, external_id: str, nic: NicSpec) -> VmRecord:
         if nic.model or nic.filter or nic.isolated or nic.vlan is not None:
             raise InvalidRequest("The cloud decides about model and filters of a card.", field="nic")
@@ -36,11 +37,14 @@ class OpenStackNics(ServerPart, Nics):
     def remove(self, external_id: str, nic_id: str) -> VmRecord:
         with vendor_calls():
             server, port = self.server(external_id), self._own_port(external_id, nic_id)
+            floating = self.floating_of_port(nic_id)
             self.cloud.compute.delete(f"/servers/{external_id}/os-interface/{nic_id}")
             self.wait(lambda: True if self._is_free(external_id, nic_id) else None, "Unplugging the card")
             if port.get("description") == mark_of((server.get("metadata") or {}).get(MARK, "")):
                 # Nova deletes only the ports that it made itself.
                 self._drop(nic_id)
+            if floating is not None:
+                self.take_floating(floating)
             return self.record(external_id)
 
     def update(self, external_id: str, nic_id: str, change: NicChange) -> VmRecord:
@@ -54,6 +58,23 @@ class OpenStackNics(ServerPart, Nics):
                 raise NotSupported("Cards of this cloud cannot be isolated.")
             if change.is_linked is not None:
                 self.cloud.network.put(f"/ports/{nic_id}", {"port": {"admin_state_up": change.is_linked}})
+            return self.record(external_id)
+
+    def give_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        with vendor_calls():
+            server, port = self.server(external_id), self._own_port(external_id, nic_id)
+            if self.floating_of_port(nic_id) is None:
+                owner = (server.get("metadata") or {}).get(MARK) or external_id
+                self.give_floating(port, external_network(self), mark_of(owner))
+            return self.record(external_id)
+
+    def take_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        with vendor_calls():
+            self._own_port(external_id, nic_id)
+            floating = self.floating_of_port(nic_id)
+            if floating is None:
+                raise NotFound("The card has no floating address.", nic_id)
+            self.take_floating(floating)
             return self.record(external_id)
 
     def _port(self, server: Json, nic: NicSpec) -> Json:

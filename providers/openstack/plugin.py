@@ -49,7 +49,7 @@ PLUGIN = Plugin(
         power=PowerFeatures(pause=True, soft_stop=True, reset=True),
         reshape=ReshapeFeatures(flavor=True, rename=True, description=True, metadata=True),
         disks=DiskFeatures(hot_plug=True, grow=True, existing=True),
-        nics=NicFeatures(hot_plug=True, link=True),
+        nics=NicFeatures(hot_plug=True, mac=True, link=True, public_address=True),
         clones=CloneFeatures(full=True, export=True),
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
         pools=PoolFeatures(),

@@ -62,9 +62,13 @@ def is_deleted(server: Json) -> bool:
 
 
 def vm_record(
-    server: Json, ports: Iterable[Json], volumes: Mapping[str, Json], consoles: frozenset[ConsoleKind]
+    server: Json,
+    ports: Iterable[Json],
+    volumes: Mapping[str, Json],
+    consoles: frozenset[ConsoleKind],
+    floating: Mapping[str, str] | None = None,
 ) -> VmRecord:
-    """`volumes` holds those that are known, by id."""
+    """`volumes` holds those that are known, by id; `floating` the address that each port has."""
     flavor: Json = server.get("flavor") or {}
     metadata = {str(key): str(value) for key, value in (server.get("metadata") or {}).items()}
     portal_uuid = metadata.pop(MARK, "")
@@ -82,7 +86,7 @@ def vm_record(
         host=server.get("OS-EXT-SRV-ATTR:host") or "",
         zone=server.get("OS-EXT-AZ:availability_zone") or "",
         created_at=moment(server.get("created")),
-        nics=tuple(nic_record(port, server) for port in ports),
+        nics=tuple(nic_record(port, (floating or {}).get(port["id"], "")) for port in ports),
         disks=tuple(_disks(server, flavor, volumes)),
         consoles=consoles if power in (PowerState.RUNNING, PowerState.PAUSED) else frozenset(),
         portal_uuid=portal_uuid,
@@ -90,23 +94,16 @@ def vm_record(
     )
 
 
-def nic_record(port: Json, server: Json) -> NicRecord:
-    """Floating addresses are told by Nova only, beside the fixed ones of the same card."""
-    mac = str(port.get("mac_address", "")).lower()
+def nic_record(port: Json, floating: str) -> NicRecord:
     fixed = [str(each["ip_address"]) for each in port.get("fixed_ips", ())]
-    floating = [
-        str(each["addr"])
-        for addresses in (server.get("addresses") or {}).values()
-        for each in addresses
-        if each.get("OS-EXT-IPS:type") == "floating" and each.get("OS-EXT-IPS-MAC:mac_addr", "").lower() == mac
-    ]
     return NicRecord(
         external_id=port["id"],
-        mac=mac,
+        mac=str(port.get("mac_address", "")).lower(),
         network=port.get("network_id", ""),
         model="",
-        addresses=tuple(fixed + floating),
+        addresses=tuple(fixed + ([floating] if floating else [])),
         addresses_source="provider" if fixed or floating else "",
+        public_address=floating,
         is_linked=port.get("admin_state_up", True) is not False,
     )
 

@@ -71,16 +71,21 @@ class ServerPart(Part):
         ports: dict[str, list[Json]] = defaultdict(list)
         for port in self.cloud.network.all("/ports", "ports", project_id=self.cloud.project_id):
             ports[port.get("device_id", "")].append(port)
+        floating = floating_of(self.cloud.network.all("/floatingips", "floatingips"))
         volumes: dict[str, Json] = {}
         if self.cloud.volume is not None and any(each.get("os-extended-volumes:volumes_attached") for each in servers):
             volumes = {each["id"]: each for each in self.cloud.volume.all("/volumes/detail", "volumes")}
-        return [vm_record(server, ports[server["id"]], volumes, self.console_kinds) for server in servers]
+        return [vm_record(server, ports[server["id"]], volumes, self.console_kinds, floating) for server in servers]
 
     def record(self, external_id: str) -> VmRecord:
         return self.record_of(self.server(external_id))
 
     def record_of(self, server: Json) -> VmRecord:
-        return vm_record(server, self.ports_of(server["id"]), self.volumes_of(server), self.console_kinds)
+        ports = self.ports_of(server["id"])
+        # Nova hears of floating addresses late, or not at all; Neutron knows.
+        ids = [port["id"] for port in ports]
+        told = self.cloud.network.all("/floatingips", "floatingips", port_id=ids) if ids else []
+        return vm_record(server, ports, self.volumes_of(server), self.console_kinds, floating_of(told))
 
     def ports_of(self, server_id: str) -> list[Json]:
         """In the order of their plugging in, as far as Neutron tells it."""
@@ -143,6 +148,11 @@ class ServerPart(Part):
             return server if settled and server.get("status") in wanted else None
 
         return self.wait(look, what, progress)
+
+
+def floating_of(told: Sequence[Json]) -> dict[str, str]:
+    """Port → its floating address, of those that belong to one."""
+    return {each["port_id"]: str(each["floating_ip_address"]) for each in told if each.get("port_id")}
 
 
 def failure(server: Json) -> ProviderError:

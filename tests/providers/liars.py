@@ -499,6 +499,15 @@ def adds_cards_twice(driver: FakeDriver) -> None:
     bend(driver.nics, add=add)
 
 
+def promises_addresses_only(driver: FakeDriver) -> None:
+    def give(external_id: str, nic_id: str) -> VmRecord:
+        vm = driver.machines.get(external_id)
+        nics = (replace(nic, public_address="203.0.113.7", addresses=("203.0.113.7",)) for nic in vm.nics or ())
+        return replace(vm, nics=tuple(nics))
+
+    bend(driver.nics, give_public_address=give)
+
+
 def refuses_what_it_probed(driver: FakeDriver) -> None:
     def pause(external_id: str) -> VmRecord:
         raise NotSupported
@@ -563,6 +572,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (switches_networks_off_under_vms, "networks::a_network_is_not_switched_off_under_a_running_vm"),
     (changes_cards_in_words_only, "nics::a_card_changes_in_every_way_that_was_probed"),
     (adds_cards_twice, "nics::a_card_is_added_once_and_a_mac_belongs_to_one"),
+    (promises_addresses_only, "nics::a_public_address_is_given_once_and_taken_back"),
     (says_nothing_of_what_waits, "reshape::what_waits_for_the_next_start_is_told_and_comes"),
     (shows_what_is_to_come, "reshape::what_waits_for_the_next_start_is_told_and_comes"),
     (takes_any_option, "reshape::options_are_told_and_an_unknown_one_is_refused"),

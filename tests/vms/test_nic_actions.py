@@ -108,3 +108,35 @@ def test_an_operator_sees_cards_and_changes_none(
     assert "change-nic" not in page
     assert press(bob, vm, "remove-nic", nic=nic.external_id).response.status_code == 403
     assert len(nics_of(vm)) == 1
+
+
+def test_a_card_is_given_a_public_address_and_loses_it_again(
+    machine: MakeMachine, press: Press, alice: User, client_of: ClientOf
+) -> None:
+    vm = machine()
+    nic = nics_of(vm)[0].external_id
+    refused = press(alice, vm, "take-address", nic=nic)
+    assert refused.response.status_code == 422
+    assert "no public address" in refused.text
+
+    given = press(alice, vm, "give-address", nic=nic)
+    assert given.job.state == JobState.SUCCEEDED, given.job.reason
+    address = nics_of(vm)[0].public_address
+    page = client_of(alice).get(f"/vms/{vm.uuid}/networks").content.decode()
+    assert address in page
+    assert "take-address" in page
+    assert "give-address" not in page
+    assert "already" in press(alice, vm, "give-address", nic=nic).text
+
+    taken = press(alice, vm, "take-address", nic=nic)
+    assert taken.job.title == f"Take the public address of card {nic} from “web-1”"
+    assert nics_of(vm)[0].public_address == ""
+    assert address not in client_of(alice).get(f"/vms/{vm.uuid}/networks").content.decode()
+
+
+def test_a_public_address_is_a_matter_of_those_who_change_the_machine(
+    machine: MakeMachine, press: Press, bob: User
+) -> None:
+    vm = machine()
+    assert press(bob, vm, "give-address", nic=nics_of(vm)[0].external_id).response.status_code == 403
+    assert nics_of(vm)[0].public_address == ""

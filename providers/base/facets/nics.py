@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from providers.base.errors import NotSupported
 from providers.base.records import VmRecord
 from providers.base.specs import NicChange, NicSpec
 
@@ -28,3 +29,14 @@ class Nics(ABC):
 
         Raises NotFound for a card or network that is not there, InvalidRequest for what its network cannot do.
         """
+
+    def give_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        """Make the card reachable from outside; one that has a public address keeps it, since a job may run twice.
+
+        Raises NotFound, Conflict where the card's network leads nowhere, QuotaExceeded, OutOfCapacity.
+        """
+        raise NotSupported
+
+    def take_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        """Take it away and give it back to the provider; raises NotFound for a card that has none."""
+        raise NotSupported

@@ -113,3 +113,23 @@ def a_model_that_there_is_not_is_refused(lab: Lab) -> None:
     with refused(InvalidRequest):
         nics.add(vm.external_id, NicSpec(network=lab.harness.network, model="no-such-model"))
     assert only(lab.driver.machines.get(vm.external_id).nics or ()).model == nic.model
+
+
+@promise(when=lambda can: can.nics and can.nics.public_address)
+def a_public_address_is_given_once_and_taken_back(lab: Lab) -> None:
+    vm, nics = lab.vm(), present(lab.driver.nics)
+    # Only the first card of a kind's smallest VM is known to lead outside.
+    card = next(iter(nics_of(lab.driver.machines.get(vm.external_id)).values()))
+    given = nics_of(nics.give_public_address(vm.external_id, card.external_id))[card.external_id]
+    assert given.public_address
+    assert given.public_address in given.addresses
+    again = nics_of(nics.give_public_address(vm.external_id, card.external_id))[card.external_id]
+    assert again.public_address == given.public_address
+    assert nics_of(lab.driver.machines.get(vm.external_id))[card.external_id].public_address == given.public_address
+    taken = nics_of(nics.take_public_address(vm.external_id, card.external_id))[card.external_id]
+    assert not taken.public_address
+    assert given.public_address not in taken.addresses
+    with refused(NotFound):
+        nics.take_public_address(vm.external_id, card.external_id)
+    with refused(NotFound):
+        nics.give_public_address(vm.external_id, "no-such-card")

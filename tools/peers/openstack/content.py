@@ -51,9 +51,14 @@ def fill() -> dict[str, str]:
     image = next(iter(admin.image.images(name="tiny")), None) or admin.image.create_image(
         "tiny", data=bytes(IMAGE_BYTES), disk_format="raw", container_format="bare", visibility="public", wait=True
     )
+    inner = _network(member, "inner", "10.20.0.0/24")
+    if member.network.find_router("out") is None:
+        router = member.network.create_router(name="out", external_gateway_info={"network_id": outside.id})
+        (subnet,) = member.network.subnets(network_id=inner)
+        member.network.add_interface_to_router(router, subnet_id=subnet.id)
     return {
         "image": image.id,
-        "network": _network(member, "inner", "10.20.0.0/24"),
+        "network": inner,
         "other_network": _network(member, "other", "10.21.0.0/24"),
     }
 

@@ -46,6 +46,8 @@ def create(cloud: Cloud, kind: str, wish: Json) -> Json:
         return _subnet(cloud, base, wish)
     if kind == "ports":
         return make_port(cloud, wish)
+    if kind == "floatingips":
+        return _floating(cloud, base, wish)
     if kind == "security-groups":
         group = cloud.new(kind, {**base, **wish, "security_group_rules": []})
         for ethertype in ("IPv4", "IPv6"):
@@ -59,6 +61,8 @@ def create(cloud: Cloud, kind: str, wish: Json) -> Json:
 def update(cloud: Cloud, kind: str, object_id: str, change: Json) -> Json:
     item = one(cloud, kind, object_id)
     item.update(change)
+    if kind == "floatingips" and "port_id" in change and not change["port_id"]:
+        item |= {"fixed_ip_address": None, "router_id": None, "status": "DOWN"}
     return item
 
 
@@ -84,6 +88,55 @@ def delete(cloud: Cloud, kind: str, object_id: str) -> None:
         rules = cloud.of("security-groups")[item["security_group_id"]]["security_group_rules"]
         rules[:] = [each for each in rules if each["id"] != object_id]
     cloud.of(kind).pop(object_id, None)
+    if kind == "ports":
+        _part(cloud, object_id)
+
+
+def _part(cloud: Cloud, port_id: str) -> None:
+    """A floating address outlives its port."""
+    for each in cloud.of("floatingips").values():
+        if each.get("port_id") == port_id:
+            each |= {"port_id": None, "fixed_ip_address": None, "router_id": None, "status": "DOWN"}
+
+
+def _floating(cloud: Cloud, base: Json, wish: Json) -> Json:
+    used = len(cloud.of("floatingips"))
+    cloud.check_quota("floatingips", used, neutron(409, "OverQuota", "Quota exceeded for resources: ['floatingip']."))
+    outside = one(cloud, "networks", wish["floating_network_id"])
+    if not outside.get("router:external"):
+        raise neutron(400, "BadRequest", f"Network {outside['id']} is not a valid external network")
+    router = ""
+    if wish.get("port_id"):
+        port = one(cloud, "ports", wish["port_id"])
+        router = _router_between(cloud, port["network_id"], outside["id"])
+        if not router:
+            words = f"External network {outside['id']} is not reachable from subnet."
+            raise neutron(404, "ExternalGatewayForFloatingIPNotFound", words)
+        if any(each.get("port_id") == port["id"] for each in cloud.of("floatingips").values()):
+            raise neutron(409, "FloatingIPPortAlreadyAssociated", f"Port {port['id']} has a floating IP already.")
+    taken = {each["floating_ip_address"] for each in cloud.of("floatingips").values()}
+    address = next(text for text in (f"172.24.4.{last}" for last in range(10, 250)) if text not in taken)
+    return cloud.new(
+        "floatingips",
+        {
+            **base,
+            "status": "ACTIVE",
+            "port_id": None,
+            **wish,
+            "router_id": router or None,
+            "floating_ip_address": address,
+        },
+    )
+
+
+def _router_between(cloud: Cloud, network_id: str, outside_id: str) -> str:
+    """The router with a leg in the one network and its gateway in the other."""
+    for port in cloud.of("ports").values():
+        if port["network_id"] == network_id and port["device_owner"] == INTERFACE:
+            gateway = cloud.of("routers")[port["device_id"]].get("external_gateway_info") or {}
+            if gateway.get("network_id") == outside_id:
+                return str(port["device_id"])
+    return ""
 
 
 def _forget_subnet(cloud: Cloud, subnet: Json) -> None:
@@ -200,6 +253,7 @@ def unplug(cloud: Cloud, port_id: str) -> None:
     port = one(cloud, "ports", port_id)
     if port.get("_novas"):
         cloud.of("ports").pop(port_id)
+        _part(cloud, port_id)
     else:
         port.update(device_id="", device_owner="", status="DOWN")
 
@@ -253,6 +307,10 @@ def addresses_of(cloud: Cloud, server_id: str) -> Json:
         for each in port["fixed_ips"]:
             fixed = {"OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": port["mac_address"]}
             rows.append({"addr": each["ip_address"], "version": ip_address(each["ip_address"]).version, **fixed})
+        for each in cloud.kinds.get("floatingips", {}).values():
+            if each.get("port_id") == port["id"]:
+                kind = {"OS-EXT-IPS:type": "floating", "OS-EXT-IPS-MAC:mac_addr": port["mac_address"]}
+                rows.append({"addr": each["floating_ip_address"], "version": 4, **kind})
     return told
 
 

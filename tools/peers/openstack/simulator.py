@@ -386,6 +386,11 @@ def _fill(cloud: Cloud) -> dict[str, str]:
         made = network.create(cloud, "networks", {"name": name})
         network.create(cloud, "subnets", {"network_id": made["id"], "cidr": cidr, "ip_version": 4, "name": name})
         ids[word] = str(made["id"])
+    leads_out = network.create(
+        cloud, "routers", {"name": "out", "external_gateway_info": {"network_id": outside["id"]}}
+    )
+    inner = next(each for each in cloud.of("subnets").values() if each["network_id"] == ids["network"])
+    network.add_interface(cloud, leads_out["id"], {"subnet_id": inner["id"]})
     return ids
 
 

@@ -52,5 +52,4 @@ def process(place: Place, nginx: str) -> Process:
         name="nginx",
         command=[nginx, "-p", folder, "-c", configure(place), "-e", "stderr", "-g", "daemon off;"],
         ready=lambda: tcp_answers(place.host, place.port),
-        patience=10,
     )

@@ -26,6 +26,7 @@ _TELLING = re.compile(
 )
 _BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY = 60.0  # a process that ran this long has got over its trouble
+_SLOW = 20.0  # a start that takes longer is told, so that nobody takes it for a hang
 _LOG_LIMIT = 20 * 2**20
 
 
@@ -46,7 +47,8 @@ class Process:
     """Its Unix socket: what an earlier run left of it is removed before every start."""
     ready: Probe | re.Pattern[str] | None = None
     """Asked again and again, or looked for in the output; None: ready as soon as it runs."""
-    patience: float = 30.0
+    patience: float = 120.0
+    """Seconds until a process that runs but is not ready is given up; a slow or busy machine needs its time."""
     hush: re.Pattern[str] | None = None
     """Warnings that nobody need act on; they stay in the log."""
 
@@ -265,7 +267,11 @@ class Supervisor:
         kept = _Kept(process, self)
         self._kept.append(kept)
         hopes = [asyncio.create_task(event.wait()) for event in (kept.is_ready, kept.is_hopeless)]
-        done, _ = await asyncio.wait(hopes, timeout=process.patience, return_when=asyncio.FIRST_COMPLETED)
+        first = asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait(hopes, timeout=min(_SLOW, process.patience), return_when=first)
+        if not done and process.patience > _SLOW:
+            self.say(process.name, "is still starting")
+            done, _ = await asyncio.wait(hopes, timeout=process.patience - _SLOW, return_when=first)
         for hope in hopes:
             hope.cancel()
         if hopes[0] not in done:

@@ -70,7 +70,6 @@ class Portal:
                 command=[redis, settings],
                 socket=self.place.redis_socket,
                 ready=lambda: redis_answers(self.place.redis_socket),
-                patience=10,
                 # About memory while it saves to disk, which it does not do here.
                 hush=re.compile("overcommit"),
             )

@@ -466,6 +466,28 @@ class WebSocketConsole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SshConsole:
+    """A console that is reached through SSH; the portal is the client and signs in with a key.
+
+    Without `forward` the session itself is the console, as at a vendor's gateway to serial lines. With it the console is
+    a port ("127.0.0.1:5900") or a socket file as the SSH host reaches it. There is no connection to a host whose key is
+    not among the lines of `known_hosts`. `key` is called when the connection is made and returns a private key without
+    passphrase, for vendors that take a fresh one each time; it may raise any ProviderError.
+    """
+
+    host: str
+    user: str
+    known_hosts: str
+    key: Callable[[], str] = field(repr=False)
+    port: int = 22
+    forward: str = ""
+    endpoint: str = ""
+    """The console of this run of the VM; empty: nobody can tell, and nobody asks while it is open."""
+    password: str = field(default="", repr=False)
+    """Of the console itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConsole:
     """A page of the vendor's own: opened in a new tab, not carried by the portal."""
 
@@ -480,7 +502,9 @@ class Picture:
     data: bytes = field(repr=False)
 
 
-ConsoleTarget = TcpConsole | UnixConsole | StreamConsole | TlsConsole | WebSocketConsole | LinkConsole
+ConsoleTarget = (
+    TcpConsole | UnixConsole | StreamConsole | TlsConsole | SshConsole | WebSocketConsole | LinkConsole
+)
 
 
 class EventTopic(StrEnum):

@@ -16,6 +16,7 @@ from providers.base import (
     NetworkRecord,
     NicRecord,
     PowerState,
+    SshConsole,
     StreamConsole,
     TcpConsole,
     TlsConsole,
@@ -170,6 +171,9 @@ def address_of_console(target: ConsoleTarget, scheme: str) -> str:
             return f"{scheme}://{host}:{target.port}"
         case UnixConsole():
             return f"{scheme}+unix://{target.path}"
+        case SshConsole():
+            # Whoever gets this has no key: it says where the console is and not how to be let in.
+            return f"ssh://{target.user}@{target.host}:{target.port}"
         case WebSocketConsole() | LinkConsole():
             return target.url
         case StreamConsole():

@@ -24,6 +24,7 @@ from providers.base import (
     NotFound,
     NotSupported,
     ProviderError,
+    SshConsole,
     StreamConsole,
     TcpConsole,
     TlsConsole,
@@ -32,7 +33,7 @@ from providers.base import (
 )
 from providers.models import Provider
 from providers.pool import connect
-from vms.console import upstream
+from vms.console import ssh, upstream
 from vms.console.closing import Closing, Code
 from vms.console.loop import Loop
 from vms.console.machine import Machine, Plain
@@ -74,6 +75,8 @@ def endpoint_of(target: ConsoleTarget) -> str:
             return f"stream:{target.endpoint}"
         case TlsConsole():
             return f"tls:{target.host}:{target.port}"
+        case SshConsole():
+            return f"ssh:{target.endpoint}" if target.endpoint else ""
         case WebSocketConsole():
             # The address holds a ticket, which is another one each time.
             return f"ws:{target.endpoint}" if target.endpoint else ""
@@ -104,6 +107,9 @@ def reach(target: ConsoleTarget) -> Target | Link | Closing:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             secure = upstream.secured(sock, target.tls, target.server_name or target.host)
             return Target(Plain(secure), endpoint_of(target), target.password)
+        case SshConsole():
+            line = ssh.connected(target, settings.CONSOLE_PROVIDER_S)
+            return Target(Plain(line), endpoint_of(target), target.password)
         case WebSocketConsole():
             machine = upstream.connected(target, settings.CONSOLE_PROVIDER_S)
             return Target(machine, endpoint_of(target), target.password)

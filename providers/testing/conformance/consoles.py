@@ -15,6 +15,7 @@ from providers.base import (
     LinkConsole,
     NotFound,
     Picture,
+    SshConsole,
     StreamConsole,
     TcpConsole,
     TlsConsole,
@@ -44,6 +45,8 @@ def connected(target: ConsoleTarget) -> socket.socket | None:
             sock.settimeout(PATIENCE_S)
             sock.connect(target.path)
             return sock
+        case SshConsole():
+            assert target.known_hosts, "Nobody signs in at a host that could be anybody."
         case WebSocketConsole():
             assert urlsplit(target.url).scheme in ("ws", "wss")
         case LinkConsole():

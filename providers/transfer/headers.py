@@ -14,6 +14,8 @@ HEAD_BYTES = 36 * 1024
 
 _QCOW = b"QFI\xfb"
 _ISO_AT = 16 * 2048
+#: POSIX.1-1988, "ustar": an appliance (OVA) is such an archive.
+_TAR_AT = 257
 _DATA_FILE_BIT = 1 << 2
 
 _OTHERS = {
@@ -50,6 +52,8 @@ def inspect(head: bytes) -> Header:
             return Header(format=name)
     if head[_ISO_AT + 1 : _ISO_AT + 6] == b"CD001":
         return Header(format="iso")
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        return Header(format="ova")
     return Header(format="raw")
 
 

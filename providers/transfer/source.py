@@ -26,6 +26,7 @@ _VIRTUAL_MOST = 64 * 1024**4
 
 _FOREIGN = {
     "vmdk": "a VMware disk (VMDK)",
+    "ova": "an archive (tar), such as an appliance (OVA)",
     "vdi": "a VirtualBox disk (VDI)",
     "vhdx": "a Hyper-V disk (VHDX)",
     "vpc": "a Hyper-V disk (VHD)",
@@ -38,8 +39,11 @@ _FOREIGN = {
 class Source:
     """Content of an image. `pieces` gives it once, from its first byte; after the last one it has been checked."""
 
-    def __init__(self, pieces: Iterator[bytes], *, length: int | None, rules: FetchRules) -> None:
+    def __init__(
+        self, pieces: Iterator[bytes], *, length: int | None, rules: FetchRules, also: frozenset[str] = frozenset()
+    ) -> None:
         self._pieces = pieces
+        self._also = also
         self._most = rules.most_bytes
         #: Bytes that were read so far, and how many there will be where that is known: as the file lies there.
         self.read_bytes, self.file_bytes = 0, length
@@ -62,7 +66,7 @@ class Source:
         if packing in PACKED:
             self.length = None
             self._pieces, self.head = _begun(self._bounded(unpacked(self._pieces, packing), raw))
-        self.header = demand_image(self.head)
+        self.header = demand_image(self.head, self._also)
 
     def pieces(self, progress: Progress) -> Iterator[bytes]:
         """All of it; raises InvalidRequest when the checksum does not fit or it is too large."""
@@ -106,15 +110,16 @@ class Source:
 
 
 @contextmanager
-def opened(spec: ImageSpec, progress: Progress) -> Iterator[Source]:
-    """The file or address of a wish, ready to be copied. Raises InvalidRequest, NotFound, Unreachable."""
+def opened(spec: ImageSpec, progress: Progress, *, also: frozenset[str] = frozenset()) -> Iterator[Source]:
+    """The file or address of a wish, ready to be copied. `also`: formats ("vmdk", "ova") that this kind takes beside
+    those that every kind knows. Raises InvalidRequest, NotFound, Unreachable."""
     checksum = read_checksum(spec.checksum)
     if bool(spec.path) == bool(spec.url):
         raise InvalidRequest("Say either where the file is or where to fetch it.", field="url")
     if spec.path:
         try:
             with _file(Path(spec.path)) as (pieces, length):
-                source = Source(pieces, length=length, rules=spec.fetch)
+                source = Source(pieces, length=length, rules=spec.fetch, also=also)
                 source.open(checksum)
                 _demand_iso(spec, source)
                 yield source
@@ -127,20 +132,20 @@ def opened(spec: ImageSpec, progress: Progress) -> Iterator[Source]:
         checksum = find_checksum(http.read_small(spec.checksum_url, spec.fetch), spec.url)
     progress.report(1, "Asking for the file")
     with http.ask(spec.url, spec.fetch) as answer:
-        source = Source(answer.pieces(), length=answer.length, rules=spec.fetch)
+        source = Source(answer.pieces(), length=answer.length, rules=spec.fetch, also=also)
         source.open(checksum)
         _demand_iso(spec, source)
         yield source
 
 
-def demand_image(head: bytes) -> Header:
+def demand_image(head: bytes, also: frozenset[str] = frozenset()) -> Header:
     """What these first bytes are; raises InvalidRequest for what cannot be an image that stands alone."""
     if not head:
         raise InvalidRequest("The file is empty.", field="url")
     header = inspect(head)
     if head[:512].lstrip()[:14].lower() in {b"<!doctype html", b"<!doctype html>"} or head[:6].lower() == b"<html>":
         header = Header(format="html")
-    if header.format in _FOREIGN:
+    if header.format in _FOREIGN.keys() - also:
         what = _FOREIGN[header.format]
         raise InvalidRequest(f"This is {what}; bring a qcow2, raw or ISO image.", field="url")
     if header.format in PACKED:

@@ -13,6 +13,7 @@ from providers.vsphere.events import VsphereEvents
 from providers.vsphere.host import VsphereHost
 from providers.vsphere.images import VsphereImages
 from providers.vsphere.machines import VsphereMachines
+from providers.vsphere.metrics import VsphereMetrics
 from providers.vsphere.networks import VsphereNetworks
 from providers.vsphere.nics import VsphereNics
 from providers.vsphere.plugin import PLUGIN
@@ -41,6 +42,7 @@ class VsphereDriver(Driver):
     images: VsphereImages
     networks: VsphereNetworks
     host: VsphereHost
+    metrics: VsphereMetrics
     events: VsphereEvents
 
     def __init__(self, config: Config) -> None:
@@ -62,6 +64,7 @@ class VsphereDriver(Driver):
         self.images = VsphereImages(*parts)
         self.networks = VsphereNetworks(*parts)
         self.host = VsphereHost(*parts)
+        self.metrics = VsphereMetrics(*parts)
         self.events = VsphereEvents(*parts)
 
     def probe(self) -> Capabilities:

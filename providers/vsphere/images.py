@@ -18,21 +18,28 @@ from providers.base import (
     NotFound,
     OutOfCapacity,
     Progress,
+    UnfinishedImage,
 )
-from providers.transfer.source import opened
+from providers.transfer.source import Source, opened
+from providers.vsphere import note
+from providers.vsphere.appliances import read
 from providers.vsphere.connection import Connection
+from providers.vsphere.creation import Creation
 from providers.vsphere.datastores import File, find, isos_query, make_folder, search, split, stores
 from providers.vsphere.errors import Answer, vendor_calls
+from providers.vsphere.imports import Import
 from providers.vsphere.native import vim
 from providers.vsphere.part import Part
 from providers.vsphere.properties import Found, children, in_view, one, retrieve, wanted
-from providers.vsphere.records import backing_files, disks_of, is_template, moment
+from providers.vsphere.records import backing_files, disks_of, is_template, moment, note_of
 from providers.vsphere.site import read_site
 from providers.vsphere.stub import file_path
 
 #: Where the portal puts ISO files on a datastore.
 FOLDER = "kvweb-iso"
 _GIB = 1024**3
+#: What becomes a template.
+_DISKS = frozenset({"ova", "vmdk"})
 _PATHS = (
     "name",
     "config.template",
@@ -61,34 +68,63 @@ class VsphereImages(Part, Images):
                 yield from search(self.connection, store, isos_query())
 
     def add(self, spec: ImageSpec, progress: Progress = QUIET) -> ImageRecord:
-        """An ISO file, streamed to a datastore. Templates come from VMs, or from vCenter's own import."""
+        """An ISO file, streamed to a datastore; or an appliance or a disk, which becomes a template."""
+        with vendor_calls(), opened(spec, progress, also=_DISKS) as source:
+            if source.header.format == "iso":
+                record = self._add_iso(spec, source, progress)
+            elif source.header.format in _DISKS:
+                bringing = Import(self.connection, self.config)
+                external_id = bringing.before(spec) or bringing.run(spec, read(source, progress))
+                record = template_record(self.connection, external_id)
+            else:
+                raise InvalidRequest(
+                    "vSphere takes appliances (OVA), stream-optimized VMDK files and ISO images. "
+                    "“qemu-img convert -O vmdk -o subformat=streamOptimized” makes such a disk of another one.",
+                    field="url",
+                )
+        progress.report(100, "The image is there")
+        return record
+
+    def _add_iso(self, spec: ImageSpec, source: Source, progress: Progress) -> ImageRecord:
         name = spec.name.removesuffix(".iso")
         if not name or any(char in name for char in "/\\[]%") or not name.isprintable():
             raise InvalidRequest("The name must be printable, without slashes and brackets.", field="name")
+        store = read_site(self.connection).datastore(spec.pool)
+        path = f"[{store.text('name')}] {FOLDER}/{name}.iso"
+        try:
+            find(self.connection, path, isos_query())
+        except NotFound:
+            pass
+        else:
+            raise AlreadyExists(f"There is an ISO image “{name}” on this datastore already.", field="name")
+        make_folder(self.connection, f"[{store.text('name')}] {FOLDER}")
+        try:
+            self._send(store, f"{FOLDER}/{name}.iso", source.pieces(progress), source.length)
+            progress.checkpoint()
+        except BaseException:
+            self._drop(path)
+            raise
+        return _iso(find(self.connection, path, isos_query()), {})
+
+    def unfinished(self) -> Sequence[UnfinishedImage]:
+        """Disks that were on their way in when their worker died; ISO files are there as a whole or not at all."""
         with vendor_calls():
-            store = read_site(self.connection).datastore(spec.pool)
-            path = f"[{store.text('name')}] {FOLDER}/{name}.iso"
-            try:
-                find(self.connection, path, isos_query())
-            except NotFound:
-                pass
-            else:
-                raise AlreadyExists(f"There is an ISO image “{name}” on this datastore already.", field="name")
-            with opened(spec, progress) as source:
-                if source.header.format != "iso":
-                    raise InvalidRequest(
-                        "Only ISO images can be brought in here. Import disks in vCenter, or make an image of a VM.",
-                        field="url",
-                    )
-                make_folder(self.connection, f"[{store.text('name')}] {FOLDER}")
-                try:
-                    self._send(store, f"{FOLDER}/{name}.iso", source.pieces(progress), source.length)
-                    progress.checkpoint()
-                except BaseException:
-                    self._drop(path)
-                    raise
-            progress.report(100, "The image is there")
-            return _iso(find(self.connection, path, isos_query()), {})
+            asked = ("name", "config.template", "config.instanceUuid", "config.createDate", note.PATH)
+            return [
+                UnfinishedImage(
+                    key=found.id,
+                    name=found.text("name"),
+                    portal_uuid=note_of(found).portal_uuid,
+                    begun_at=moment(found.text("config.createDate")),
+                )
+                for found in self.everybody(*asked)
+                if _is_unfinished(found)
+            ]
+
+    def discard(self, key: str) -> None:
+        if any(each.key == key for each in self.unfinished()):
+            with vendor_calls():
+                Creation(self.connection, self.config).destroy(key)
 
     def _send(self, store: Found, path: str, pieces: Iterator[bytes], length: int | None) -> None:
         """One request, as long as the file: of a known length, or in chunks."""
@@ -142,6 +178,11 @@ def template_record(connection: Connection, external_id: str) -> ImageRecord:
     handle = connection.object(vim.VirtualMachine, external_id)
     asked: list[Any] = [wanted(vim.VirtualMachine, *_PATHS)]
     return _template(next(retrieve(connection, [one(handle)], asked)), {})
+
+
+def _is_unfinished(found: Found) -> bool:
+    known = note_of(found)
+    return known.is_image and known.is_unfinished and not is_template(found)
 
 
 def _users(everything: Sequence[Found]) -> tuple[Mapping[str, list[str]], Mapping[str, list[str]]]:

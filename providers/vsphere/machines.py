@@ -29,8 +29,7 @@ class VsphereMachines(Part, Machines):
         with vendor_calls():
             everything = list(retrieve(self.connection, self._everything(), _LISTED))
             places = places_of(everything)
-            vms = [found for found in everything if found.kind == "VirtualMachine" and not is_template(found)]
-            return [vm_record(found, places) for found in vms]
+            return [vm_record(found, places) for found in everything if _is_vm(found)]
 
     def _everything(self) -> Sequence[Any]:
         """Objects of a list: the VMs of the folder, and the hosts of the datacenter."""
@@ -116,6 +115,14 @@ class VsphereMachines(Part, Machines):
                 layout.remove(disk)
         if layout.changes:
             self.reconfigure(external_id, vim.vm.ConfigSpec(deviceChange=layout.changes))
+
+
+def _is_vm(found: Found) -> bool:
+    """Neither a template nor one on its way in."""
+    if found.kind != "VirtualMachine" or is_template(found):
+        return False
+    known = note_of(found)
+    return not (known.is_image and known.is_unfinished)
 
 
 def _files(found: Found) -> Sequence[str]:

@@ -26,6 +26,8 @@ class Note:
     """Files of disks that existed before they were plugged in: they outlive the VM."""
     is_unfinished: bool = False
     """It is being made: whoever finds it so later may clear it away."""
+    is_image: bool = False
+    """It is, or becomes, a template that was brought in."""
     instance: str = ""
     """The VM's instance uuid when this was written. A copy that somebody made beside the portal has another one, and
     must not pass for the original."""
@@ -38,6 +40,7 @@ class Note:
             "metadata": dict(self.metadata),
             "attached": list(self.attached),
             "unfinished": self.is_unfinished,
+            "image_brought_in": self.is_image,
             "instance": self.instance,
         }
         return json.dumps({name: value for name, value in values.items() if value}, sort_keys=True)
@@ -67,6 +70,7 @@ def read(text: str, instance: str) -> Note:
         metadata={str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {},
         attached=tuple(str(file) for file in attached) if isinstance(attached, list) else (),
         is_unfinished=bool(values.get("unfinished")),
+        is_image=bool(values.get("image_brought_in")),
         instance=instance,
     )
 

@@ -12,6 +12,7 @@ from providers.base import (
     HostFeatures,
     ImageFeatures,
     MachineFeatures,
+    MetricsFeatures,
     NetworkFeatures,
     NetworkMode,
     NicFeatures,
@@ -70,9 +71,12 @@ PLUGIN = Plugin(
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC})),
         pools=PoolFeatures(),
         volumes=VolumeFeatures(create=True, grow=True, clone=True, thick=True, formats=frozenset({"vmdk"})),
-        images=ImageFeatures(add_from_url=True, add_from_file=True, delete=True, isos=True, formats=frozenset({"iso"})),
+        images=ImageFeatures(
+            add_from_url=True, add_from_file=True, delete=True, isos=True, formats=frozenset({"iso", "ova", "vmdk"})
+        ),
         networks=NetworkFeatures(create=True, vlan=True, modes=frozenset({NetworkMode.BRIDGE})),
         host=HostFeatures(),
+        metrics=MetricsFeatures(vms=True, host=True, memory_used=True),
         events=EventFeatures(),
     ),
 )

@@ -132,9 +132,14 @@ def typed(connection: Connection, obj: Any, path: str) -> Any:
     return None
 
 
-def _result(body: bytes) -> Element | None:
+def parsed(body: bytes) -> Iterator[Element]:
+    """Every value that a raw answer returns."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
-    return next(etree.fromstring(body, parser).iter(f"{_VIM}returnval"), None)
+    return etree.fromstring(body, parser).iter(f"{_VIM}returnval")
+
+
+def _result(body: bytes) -> Element | None:
+    return next(parsed(body), None)
 
 
 def _found(element: Element) -> Found:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from providers.vsphere.errors import Answer, fault_is
 from providers.vsphere.native import soap, support
@@ -155,6 +155,16 @@ class Stub(soap.SoapStubAdapterBase):  # type: ignore[misc]
         self.calls += 1
         line = http.client.HTTPSConnection(self.host, self.port, timeout=self.timeout_s, context=self._context)
         return line, {"Cookie": self.cookie}
+
+    def line_to(self, url: str) -> tuple[http.client.HTTPSConnection, str]:
+        """A connection to where a lease wants its files, to be closed by the caller, and the path there. Hosts are
+        trusted as the server is; one that calls itself "*" is the server."""
+        self.calls += 1
+        parts = urlsplit(url)
+        is_here = parts.hostname in (None, "*")
+        host, port = (self.host, self.port) if is_here else (str(parts.hostname), parts.port or 443)
+        line = http.client.HTTPSConnection(host, port, timeout=self.timeout_s, context=self._context)
+        return line, parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def file_path(path: str, *, datacenter: str, datastore: str) -> str:

@@ -33,6 +33,7 @@ def qcow2(*, version: int = 3, size: int = 1 << 30, backing: bytes = b"", flags:
         (b"\x1f\x8b\x08", Header(format="gzip")),
         (b"\xfd7zXZ\x00", Header(format="xz")),
         (b"KDMV\1", Header(format="vmdk")),
+        (bytes(257) + b"ustar\x0000", Header(format="ova")),
         (b"QFI\xfb", Header(format="raw")),
     ],
 )

@@ -186,7 +186,63 @@ MENDS = (
         "return nil, &types.DuplicateName{Name: r.NewName, Object: Map.FindByName(r.NewName, parent.ChildEntity)"
         ".Reference()}",
     ),
+    Mend(
+        "performance_manager.go",
+        "figures are those of the moments they were measured at",
+        "func (p *PerformanceManager) QueryPerf(ctx",
+        "func (p *PerformanceManager) packagedQueryPerf(ctx",
+    ),
+    Mend(
+        "portgroup.go",
+        "a change leaves alone what it does not name",
+        "func (s *DistributedVirtualPortgroup) ReconfigureDVPortgroupTask(req",
+        "func (s *DistributedVirtualPortgroup) packagedReconfigureTask(req",
+    ),
+    Mend(
+        "host_network_system.go",
+        "several hosts have a port group of the same name",
+        "if obj := Map.FindByName(c.Portgrp.Name, folder.ChildEntity); obj != nil {",
+        "obj, shared := Map.FindByName(c.Portgrp.Name, folder.ChildEntity), s.sharesGroup(c.Portgrp.Name)\n"
+        "\tif obj != nil && (!shared || s.groupAt(c.Portgrp.Name) >= 0) {",
+    ),
+    Mend(
+        "host_network_system.go",
+        "the same",
+        "\tfolderPutChild(ctx, &folder.Folder, network)\n\n\tvswitch.Portgroup",
+        "\tif !shared {\n\t\tfolderPutChild(ctx, &folder.Folder, network)\n\t}\n\n\tvswitch.Portgroup",
+    ),
+    Mend(
+        "host_network_system.go",
+        "the same",
+        "\tfolderRemoveChild(ctx, &folder.Folder, e.Reference())\n\n\tfor i, pg",
+        "\tif !s.sharesGroup(c.PgName) {\n\t\tfolderRemoveChild(ctx, &folder.Folder, e.Reference())\n"
+        "\t}\n\n\tfor i, pg",
+    ),
+    Mend(
+        "host_system.go",
+        "a host starts VMs by itself",
+        "{&hs.ConfigManager.StorageSystem, NewHostStorageSystem(&hs.HostSystem)},",
+        "{&hs.ConfigManager.StorageSystem, NewHostStorageSystem(&hs.HostSystem)},\n"
+        "\t\t{&hs.ConfigManager.AutoStartManager, &HostAutoStartManager{}},",
+    ),
+    Mend(
+        "virtual_machine.go",
+        "moving storage moves disks",
+        "\t\tMap.Update(vm, changes)\n\n\t\treturn nil, nil\n\t})\n\n\treturn &methods.RelocateVM_TaskBody{",
+        "\t\tMap.Update(vm, changes)\n\t\trelocateDisks(vm, &req.Spec)\n\n\t\treturn nil, nil\n\t})\n\n"
+        "\treturn &methods.RelocateVM_TaskBody{",
+    ),
+    Mend(
+        "http_nfc_lease.go",
+        "what is sent is kept",
+        "dst = ioutil.Discard",
+        "dst = leaseFile(file, ioutil.Discard)",
+    ),
+    Mend("authorization_manager.go", "an account may lack rights", "IsGranted: true,", "IsGranted: isGranted(id),"),
+    Mend("authorization_manager.go", "the same", "p[i] = true", "p[i] = isGranted(req.PrivId[i])"),
 )
+#: Our own files, which are added to the package.
+ADDED = ("extension.go", "hosts.go", "measures.go")
 
 
 def binary() -> Path:
@@ -210,7 +266,7 @@ def binary() -> Path:
 
 
 def _fingerprint() -> str:
-    parts = [(HERE / name).read_bytes() for name in ("main.go", "extension.go")] + [repr(MENDS).encode()]
+    parts = [(HERE / name).read_bytes() for name in ("main.go", *ADDED)] + [repr(MENDS).encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -236,8 +292,8 @@ def _build(target: Path) -> None:
 
 
 def _mended(room: Path) -> dict[str, str]:
-    """Original → our copy, for every file that is mended, and our own file that is added."""
-    replaced = {str(SIMULATOR / "kvweb_extension.go"): str(HERE / "extension.go")}
+    """Original → our copy, for every file that is mended, and our own files that are added."""
+    replaced = {str(SIMULATOR / f"kvweb_{name}"): str(HERE / name) for name in ADDED}
     for name in dict.fromkeys(mend.file for mend in MENDS):
         text = (SIMULATOR / name).read_text()
         for mend in MENDS:

@@ -12,7 +12,7 @@ from typing import Self
 from tools.peers.vsphere.build import CannotBuild, binary
 
 USER, PASSWORD = "kvweb@vsphere.local", "right"
-_START_S = 20.0
+_START_S = 60.0
 
 
 class Vcenter:

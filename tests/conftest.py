@@ -20,10 +20,12 @@ from kvweb.jobs.models import Job, JobState
 from providers import pool
 from providers.models import Health, Provider
 from providers.registry import plugin
+from tests import spread
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
 PASSWORD = "correct horse battery"
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,20 +36,31 @@ def pytest_configure(config: pytest.Config) -> None:
     tempfile.tempdir = tempfile.mkdtemp(prefix="kvweb-tests-")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> spread.ByGroup:
+    config.option.loadscopereorder = False
+    return spread.ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests beside a hypervisor or a browser share the machine with both: what fails is run once more.
 
     The summary names every such run, so that a test that needs it often is seen.
     """
+    if hasattr(config, "workerinput"):
+        spread.longest_first(items)
     for item in items:
         if any(item.get_closest_marker(name) for name in ("live", "browser", "slow")):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    plugins = session.config.pluginmanager
+    terminal = plugins.get_plugin("terminalreporter")
     if isinstance(terminal, pytest.TerminalReporter):
-        session.config.pluginmanager.register(TellAtOnce(terminal), "tell-at-once")
+        plugins.register(TellAtOnce(terminal), "tell-at-once")
+    if plugins.hasplugin("dsession"):
+        plugins.register(spread.Seconds(ROOT / "var" / "cache" / "test-seconds.json"), "seconds")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

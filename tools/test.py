@@ -103,8 +103,8 @@ def main() -> int:
         if not answers:
             say("libvirt", "does not answer; tests that need it are left out")
         workers = os.environ.get("KVWEB_TEST_WORKERS", "auto")
-        # Whole files stay together: a module's fixture may be a daemon that is dear to start.
-        spread = [] if workers == "0" else ["-n", workers, "--dist", "loadfile"]
+        # How they are spread is written in tests/spread.py.
+        spread = [] if workers == "0" else ["-n", workers]
         sys.stdout.flush()
         return pytest([*spread, "--durations=12", *sys.argv[1:]])
 

@@ -436,10 +436,10 @@ def test_every_route_has_its_line() -> None:
 def test_everybody_gets_what_is_theirs(line: Line, people: dict[str, User | None], things: Things) -> None:
     assert len(line.answers) == len(PEOPLE)
     answers = []
-    for user in people.values():
-        client = signed_in(user)
+    clients = [signed_in(user) for user in people.values()]
+    before = everything()
+    for client in clients:
         with transaction.atomic():
-            before = everything()
             response = ask(client, line, things)
             answers.append(told(response, changed=everything() != before))
             transaction.set_rollback(True)

@@ -34,13 +34,12 @@ def harnesses() -> Iterator[dict[str, Harness | Unavailable]]:
 
 
 def marks(plugin: Plugin) -> list[pytest.MarkDecorator]:
-    """All tests of one kind stay in one process when they are spread by group; those with a hypervisor are `live`."""
+    """Promises to a hypervisor of this machine are `live`."""
     try:
         is_live = bool(getattr(import_module(harness_module(plugin)), "LIVE", False))
     except ImportError:
         is_live = False
-    group = pytest.mark.xdist_group(plugin.kind)
-    return [group, pytest.mark.live] if is_live else [group]
+    return [pytest.mark.live] if is_live else []
 
 
 CASES = [
@@ -72,9 +71,9 @@ def test_it_keeps_its_promise(plugin: Plugin, promise: Promise, harnesses: dict[
     assert result.is_fine, result.why
 
 
-def test_gaps_are_promises_that_exist(harnesses: dict[str, Harness | Unavailable]) -> None:
-    for kind, plugin in plugins().items():
-        harness = harnesses.get(kind)
-        if isinstance(harness, Harness):
-            unknown = set(harness.gaps) - {promise.id for promise in promises_of(plugin.declares)}
-            assert not unknown, f"{kind} lists gaps that are no promises of it: {sorted(unknown)}"
+@pytest.mark.parametrize("kind", plugins())
+def test_gaps_are_promises_that_exist(kind: str, harnesses: dict[str, Harness | Unavailable]) -> None:
+    harness = harnesses.get(kind)
+    if isinstance(harness, Harness):
+        unknown = set(harness.gaps) - {promise.id for promise in promises_of(plugins()[kind].declares)}
+        assert not unknown, f"{kind} lists gaps that are no promises of it: {sorted(unknown)}"

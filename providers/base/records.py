@@ -471,14 +471,17 @@ class SshConsole:
 
     Without `forward` the session itself is the console, as at a vendor's gateway to serial lines. With it the console is
     a port ("127.0.0.1:5900") or a socket file as the SSH host reaches it. There is no connection to a host whose key is
-    not among the lines of `known_hosts`. `key` is called when the connection is made and returns a private key without
-    passphrase, for vendors that take a fresh one each time; it may raise any ProviderError.
+    not among the lines of `known_hosts`. For vendors that take a fresh key each time there is `authorise` in place of
+    `key`: it is called when the connection is made, with the public line of a key made for it, and may raise any
+    ProviderError.
     """
 
     host: str
     user: str
     known_hosts: str
-    key: Callable[[], str] = field(repr=False)
+    key: str = field(default="", repr=False)
+    """A private key without passphrase."""
+    authorise: Callable[[str], None] | None = field(default=None, repr=False)
     port: int = 22
     forward: str = ""
     endpoint: str = ""

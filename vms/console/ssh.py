@@ -13,6 +13,9 @@ import subprocess
 import threading
 import time
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from providers.base import AuthenticationFailed, ProviderError, SshConsole, TimedOut, Unreachable
 
 #: What the client says once it is signed in. It has no other way to tell before the machine speaks.
@@ -36,21 +39,20 @@ def connected(target: SshConsole, within_s: float) -> socket.socket:
     Raises ProviderError.
     """
     deadline = time.monotonic() + within_s
-    kept = _Kept(target.key(), target.known_hosts)
+    kept = _Kept(_key(target), target.known_hosts)
     theirs, ours = socket.socketpair()
     try:
-        with ours:
-            client = subprocess.Popen(
-                command(target, kept, max(1, int(within_s))),
-                stdin=ours.fileno(),
-                stdout=ours.fileno(),
-                stderr=subprocess.PIPE,
-                close_fds=True,
-                start_new_session=True,
-            )
+        client = subprocess.Popen(
+            command(target, kept, max(1, int(within_s))),
+            stdin=ours.fileno(),
+            stdout=ours.fileno(),
+            stderr=subprocess.PIPE,
+            close_fds=True,
+        )
     except OSError as exc:
         kept.close()
         theirs.close()
+        ours.close()
         raise Unreachable("ssh could not be started.", str(exc)) from exc
     try:
         _wait_until_signed_in(client, deadline)
@@ -60,8 +62,7 @@ def connected(target: SshConsole, within_s: float) -> socket.socket:
         raise
     finally:
         kept.close()
-        # Whatever becomes of it: somebody reads what it says and asks for its end, or it stays as a zombie.
-        threading.Thread(target=_look_after, args=(client,), name="ssh-console", daemon=True).start()
+        threading.Thread(target=_look_after, args=(client, ours), name="ssh-console", daemon=True).start()
     return theirs
 
 
@@ -90,6 +91,16 @@ def command(target: SshConsole, kept: _Kept, within_s: int) -> list[str]:
     if target.forward:
         words += ["-W", target.forward]
     return [*words, "--", target.host]
+
+
+def _key(target: SshConsole) -> str:
+    """The private key for this connection; a fresh one is made known to the vendor first."""
+    if target.authorise is None:
+        return target.key
+    made = Ed25519PrivateKey.generate()
+    public = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    target.authorise(public)
+    return made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
 
 class _Kept:
@@ -136,10 +147,22 @@ def _words(said: bytes) -> str:
     return said.decode(errors="replace").strip()
 
 
-def _look_after(client: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        while os.read(_fileno(client), 4096):
-            pass
+def _look_after(client: subprocess.Popen[bytes], line: socket.socket) -> None:
+    """Until the client ends: read what it says, and end it when nobody holds the other end of its line any more.
+
+    By itself it would stay: the end of its input is not the end of a session with a terminal.
+    """
+    said, waiting = _fileno(client), select.poll()
+    waiting.register(said, select.POLLIN)
+    waiting.register(line, 0)
+    with line, contextlib.suppress(OSError):
+        while True:
+            found = dict(waiting.poll())
+            if line.fileno() in found:
+                client.terminate()
+                waiting.unregister(line)
+            if said in found and not os.read(said, 4096):
+                break
     if client.stderr is not None:
         client.stderr.close()
     client.wait()

@@ -1,0 +1,153 @@
+"""Consoles behind SSH: signed in with a key of the moment at a host that is known, and carried like any other."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvweb.accounts.models import User
+from providers.base import AuthenticationFailed, ProviderError, SshConsole, TimedOut, Unreachable
+from tests.providers.kvm.remote_host import ssh_key
+from tests.vms.console.conftest import Stage
+from tests.vms.console.gateway import GREETING, Gateway
+from tests.vms.console.machines import Directory, Machine
+from tests.vms.console.test_proxy import eventually
+from vms.console.closing import Code
+from vms.console.ssh import connected
+from vms.models import VirtualMachine
+
+#: A busy machine takes seconds for a sign-in.
+PATIENCE_S = 30.0
+USER = "i-0123456789abcdef0.port0"
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    made = Gateway()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def target(gateway: Gateway) -> SshConsole:
+    private, public = ssh_key()
+    gateway.know(USER, public)
+    return SshConsole(
+        host="127.0.0.1",
+        port=gateway.port,
+        user=USER,
+        known_hosts=gateway.known_hosts,
+        key=private,
+        endpoint="i-0123456789abcdef0#1",
+    )
+
+
+def clients() -> list[str]:
+    """Command lines of the ssh clients that are children of this process."""
+    found = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        for child in task.read_text().split():
+            try:
+                words = Path("/proc", child, "cmdline").read_text().split("\0")
+            except OSError:
+                continue
+            if words[0] == "ssh":
+                found.append(" ".join(words))
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_serial_line_behind_ssh_comes_to_the_browser(
+    stage: Stage, running_vm: VirtualMachine, alice: User, directory: Directory, target: SshConsole, settings: Any
+) -> None:
+    settings.CONSOLE_PROVIDER_S = PATIENCE_S
+    directory.answers[running_vm.external_id] = target
+    browser = stage.open(running_vm, alice).wait_open()
+    assert browser.read(len(GREETING)) == GREETING
+    # What a guest is sent is never a command to the client: "~." would end it.
+    browser.send(b"\r~.\rroot\r")
+    assert b"~.\r\n" in browser.read_until(b"root\r\n")
+    (line,) = clients()
+    assert "PRIVATE KEY" not in line
+    browser.sock.close()
+    assert eventually(lambda: not clients()), "The client ends with the last one who watched."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_ssh_host_refuses_is_said(
+    stage: Stage, running_vm: VirtualMachine, alice: User, directory: Directory, target: SshConsole, settings: Any
+) -> None:
+    settings.CONSOLE_PROVIDER_S = PATIENCE_S
+    stranger = replace(target, key=ssh_key()[0])
+    directory.answers[running_vm.external_id] = stranger
+    browser = stage.open(running_vm, alice)
+    browser.sock.settimeout(PATIENCE_S)
+    assert browser.wait_closed() == Code.PROVIDER
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"key": ssh_key()[0]}, AuthenticationFailed, "does not take the key"),
+        ({"user": "nobody-knows-me"}, AuthenticationFailed, "does not take the key"),
+        ({"known_hosts": ""}, Unreachable, "not a known one"),
+        ({"port": 1}, Unreachable, "does not answer"),
+        ({"host": "nowhere.invalid"}, Unreachable, "cannot be resolved"),
+    ],
+    ids=["another key", "another user", "a host that nobody knows", "nothing listens", "no such name"],
+)
+def test_what_is_wrong_is_told_and_nothing_runs_on(
+    target: SshConsole, changes: dict[str, Any], error: type[ProviderError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        connected(replace(target, **changes), PATIENCE_S)
+    assert eventually(lambda: not clients())
+
+
+def test_a_host_that_shows_another_key_gets_no_connection(target: SshConsole, gateway: Gateway) -> None:
+    other = f"[127.0.0.1]:{gateway.port} {ssh_key()[1]}"
+    with pytest.raises(Unreachable, match="another key"):
+        connected(replace(target, known_hosts=other), PATIENCE_S)
+
+
+def test_a_host_that_says_nothing_is_given_up(target: SshConsole) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises((TimedOut, Unreachable)):
+            connected(replace(target, port=silent.getsockname()[1]), 1.5)
+        assert time.monotonic() - began < 4
+    assert eventually(lambda: not clients())
+
+
+def test_a_port_behind_the_host_is_reached(target: SshConsole, gateway: Gateway, machine: Machine) -> None:
+    del gateway
+    with connected(replace(target, forward=f"127.0.0.1:{machine.port}"), PATIENCE_S) as line:
+        line.settimeout(5)
+        line.sendall(b"RFB?")
+        assert line.recv(16) == b"RFB?"
+    assert eventually(lambda: not clients())
+
+
+def test_a_fresh_key_is_made_known_first(target: SshConsole, gateway: Gateway) -> None:
+    offered: list[str] = []
+
+    def authorise(public: str) -> None:
+        offered.append(public)
+        (gateway.keys / USER).write_text(f"{public}\n")
+
+    for _ in range(2):
+        with connected(replace(target, key="", authorise=authorise), PATIENCE_S) as line:
+            line.settimeout(PATIENCE_S)
+            assert line.recv(64).startswith(GREETING[:4])
+    assert len(set(offered)) == 2, "Each connection has a key of its own."
+
+
+def test_the_key_is_not_shown(target: SshConsole) -> None:
+    assert "PRIVATE" in target.key
+    assert "PRIVATE" not in repr(target)

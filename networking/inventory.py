@@ -9,11 +9,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from kvweb.events.services import News, publish_many
+from kvweb.events.services import publish_many
 from networking.models import Network
 from providers.base import LeaseRecord, NetworkRecord
 from providers.inventory import Outcome, reconcile
 from providers.models import Provider
+from providers.resource_news import news_of
 
 
 def _values(record: NetworkRecord) -> dict[str, Any]:
@@ -50,12 +51,7 @@ def apply(provider: Provider, records: Iterable[NetworkRecord], *, is_complete: 
         make=lambda record: Network(provider=provider, external_id=record.external_id, **_values(record)),
         is_complete=is_complete,
     )
-    publish_many(
-        [
-            *(News(row.subject, None, "created") for row in outcome.created),
-            *(News(row.subject, None) for row in (*outcome.changed, *outcome.missing)),
-        ]
-    )
+    publish_many([*news_of(outcome.created, "created"), *news_of((*outcome.changed, *outcome.missing))])
     return outcome
 
 
@@ -72,4 +68,4 @@ def apply_leases(network: Network, leases: Sequence[LeaseRecord]) -> None:
     has_changed = told != network.leases or network.read_at is None
     Network.objects.filter(pk=network.pk).update(leases=told, read_at=timezone.now())
     if has_changed:
-        publish_many([News(network.subject, None)])
+        publish_many(news_of([network]))

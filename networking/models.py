@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 
 from kvweb.accounts.models import Project
@@ -22,6 +24,7 @@ class Network(Resource):
     """A network that machines can be plugged into."""
 
     sort = "network"
+    is_shared = True
 
     mode = models.CharField(max_length=20, choices=MODES)
     type = models.CharField(max_length=40, blank=True)
@@ -59,6 +62,13 @@ class Network(Resource):
                 name="one_network_per_external_id",
             )
         ]
+
+    @classmethod
+    def offers(cls, keys: Iterable[int]) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = {}
+        for key, project in cls.projects.through.objects.filter(network__in=keys).values_list("network", "project"):
+            found.setdefault(key, set()).add(project)
+        return found
 
     @property
     def label(self) -> str:

@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from kvweb.accounts.models import Project, User
 from kvweb.audit.services import record
-from kvweb.events.services import publish
+from kvweb.events.services import publish_many
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from networking.models import Network
 from providers.base import NetworkSpec
 from providers.models import Provider
+from providers.resource_news import news_of
 from providers.resource_services import start_job
 
 #: Leases that were read later than this are not read again, whoever looks.
@@ -50,7 +51,7 @@ def create(
         details={"provider": provider.name, "mode": spec.mode.value, "ranges": network.cidrs},
         form=form,
     )
-    publish(network.subject, project_id=None, topic="created")
+    publish_many(news_of([network], "created"))
     return network, job
 
 
@@ -102,7 +103,7 @@ def delete(network: Network, *, user: User | None = None) -> Job:
 @transaction.atomic
 def offer(network: Network, *, projects: Iterable[Project], user: User | None = None) -> None:
     """Say which projects may plug machines into it; none named is all. Nothing is touched at the provider."""
-    chosen = list(projects)
+    chosen, before = list(projects), news_of([network])
     network.projects.set(chosen)
     record(
         "network.offer",
@@ -111,7 +112,8 @@ def offer(network: Network, *, projects: Iterable[Project], user: User | None = 
         actor=user,
         details={"projects": sorted(project.name for project in chosen)},
     )
-    publish(network.subject, project_id=None)
+    # Those who may use it no more hear of it too, so that it leaves their pages.
+    publish_many({*before, *news_of([network])})
 
 
 def settle_later(network: Network, *, after: str) -> None:

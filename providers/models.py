@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from functools import cached_property
 
 from django.db import models
@@ -57,6 +58,14 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def open_to(cls, keys: Iterable[int]) -> dict[int, set[int]]:
+        """Of providers that only some projects may use: their keys → those projects."""
+        found: dict[int, set[int]] = {}
+        for key, project in cls.projects.through.objects.filter(provider__in=keys).values_list("provider", "project"):
+            found.setdefault(key, set()).add(project)
+        return found
 
     @property
     def subject(self) -> str:

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from django.db import transaction
 
-from kvweb.events.services import publish
+from kvweb.events.services import publish_many
 from kvweb.jobs.models import Job, JobState
 from kvweb.jobs.outcomes import Failed
-from providers.resource_services import project_of
+from providers.resource_news import news_of
 from providers.resources import Resource
 
 R = TypeVar("R", bound=Resource)
@@ -43,7 +43,7 @@ def note_problem(model: type[R]) -> Callable[[Job], None]:
             row.problem, row.problem_job = f"{job.title.split(' “')[0]} failed: {job.reason}"[:500], job.uuid
             row.save(update_fields=["problem", "problem_job"])
         elif row.is_wanted:
-            publish(row.subject, project_id=project_of(row), topic="gone")
+            publish_many(news_of([row], "gone"))
             row.delete()
 
     return note
@@ -65,5 +65,5 @@ def take_identity(row: Resource, external_id: str) -> None:
 @transaction.atomic
 def take_away(row: Resource) -> None:
     """The thing was deleted at its provider, and its row goes with it; jobs and audit entries stay as its history."""
-    publish(row.subject, project_id=project_of(row), topic="gone")
+    publish_many(news_of([row], "gone"))
     row.delete()

@@ -8,15 +8,11 @@ from django.db import transaction
 
 from kvweb.accounts.models import User
 from kvweb.audit.services import record
-from kvweb.events.services import publish
+from kvweb.events.services import publish_many
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
-from providers.resources import Resource
-
-
-def project_of(resource: Resource) -> int | None:
-    """Whose news it is: the project of a volume; pools and networks are the portal's."""
-    return getattr(resource, "project_id", None)
+from providers.resource_news import news_of
+from providers.resources import Resource, project_of
 
 
 def start_job(
@@ -64,7 +60,7 @@ def dismiss(resource: Resource, *, user: User | None = None) -> None:
     """Take a row away that stands for nothing; if the provider lists the thing again, it is found again."""
     subject, project_id = resource.subject, project_of(resource)
     record(f"{resource.sort}.dismiss", subject=subject, subject_name=resource.name, actor=user, project_id=project_id)
-    publish(subject, project_id=project_id, topic="gone")
+    publish_many(news_of([resource], "gone"))
     resource.delete()
 
 
@@ -80,4 +76,4 @@ def dismiss_problem(resource: Resource, *, user: User | None = None) -> None:
         actor=user,
         project_id=project_of(resource),
     )
-    publish(resource.subject, project_id=project_of(resource))
+    publish_many(news_of([resource]))

@@ -34,6 +34,8 @@ class Resource(models.Model):
 
     #: What its subject begins with: "pool".
     sort: ClassVar[str] = ""
+    #: Without a project it is there for everybody who may use its provider; otherwise it is nobody's.
+    is_shared: ClassVar[bool] = False
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="%(class)ss")
@@ -57,6 +59,12 @@ class Resource(models.Model):
     def subject(self) -> str:
         return f"{self.sort}:{self.uuid}"
 
+    @classmethod
+    def offers(cls, keys: Iterable[int]) -> dict[int, set[int]]:
+        """Of rows that only some projects may use: their keys → those projects."""
+        del keys
+        return {}
+
     @property
     def can(self) -> Capabilities:
         return self.provider.can
@@ -68,6 +76,11 @@ class Resource(models.Model):
     @property
     def is_missing(self) -> bool:
         return self.missing_since is not None
+
+
+def project_of(resource: Resource) -> int | None:
+    """The project of a volume or an image; pools and networks are the portal's."""
+    return getattr(resource, "project_id", None)
 
 
 R = TypeVar("R", bound=Resource)

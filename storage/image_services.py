@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from kvweb.accounts.models import Project, User
 from kvweb.audit.services import record
-from kvweb.events.services import publish
+from kvweb.events.services import publish_many
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from providers import resource_services
 from providers.base import Conflict, FetchRules, ImageSpec, InvalidRequest, QuotaExceeded
 from providers.models import Provider
+from providers.resource_news import news_of
 from providers.resource_services import start_job
 from storage.models import Image, Upload
 
@@ -67,7 +68,7 @@ def _wished(wish: Wish, *, source: str, user: User) -> Image:
         source=source[:500],
         created_by=user,
     )
-    publish(image.subject, project_id=image.project_id, topic="created")
+    publish_many(news_of([image], "created"))
     return image
 
 
@@ -97,7 +98,7 @@ def add_from_url(
 ) -> tuple[Image, Job]:
     """Write the row (wanted) and start the job that fetches the image. `retry_of` is a row whose creation failed."""
     if retry_of is not None:
-        publish(retry_of.subject, project_id=retry_of.project_id, topic="gone")
+        publish_many(news_of([retry_of], "gone"))
         retry_of.delete()
     # Its query may hold a key that the vendor gave to one person; the row is for all who may use the image.
     shown = urlsplit(url)._replace(query="", fragment="").geturl()
@@ -181,7 +182,7 @@ def cancel_upload(image: Image, *, user: User | None = None) -> None:
         "image.cancel_upload", subject=image.subject, subject_name=image.name, actor=user, project_id=image.project_id
     )
     discard(image)
-    publish(image.subject, project_id=image.project_id, topic="gone")
+    publish_many(news_of([image], "gone"))
     image.delete()
 
 
@@ -212,13 +213,13 @@ def change(
     image.min_memory_mib = min_memory_mib or 0
     image.save(update_fields=["title", "os", "default_user", "min_memory_mib"])
     record("image.change", subject=image.subject, subject_name=image.name, actor=user, project_id=image.project_id)
-    publish(image.subject, project_id=image.project_id)
+    publish_many(news_of([image]))
 
 
 @transaction.atomic
 def share(image: Image, *, project: Project | None, user: User | None = None) -> None:
     """Say whose it is: a project's, or (None) everybody's who may use the provider."""
-    before = image.project_id
+    before, gone = image.project_id, news_of([image], "gone")
     image.project = project
     image.save(update_fields=["project"])
     record(
@@ -230,8 +231,8 @@ def share(image: Image, *, project: Project | None, user: User | None = None) ->
         details={"from": before},
     )
     if before != image.project_id:
-        publish(image.subject, project_id=before, topic="gone")
-    publish(image.subject, project_id=image.project_id, topic="created")
+        publish_many(gone)
+    publish_many(news_of([image], "created"))
 
 
 def delete(image: Image, *, user: User | None = None) -> Job:

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.db import transaction
 
-from kvweb.events.services import News, publish_many
+from kvweb.events.services import publish_many
 from providers.base import ImageRecord, PoolRecord
 from providers.inventory import Outcome, reconcile
 from providers.models import Provider
+from providers.resource_news import news_of
 from storage.models import Image, Pool
 
 
@@ -38,12 +39,7 @@ def apply_pools(provider: Provider, records: Iterable[PoolRecord], *, is_complet
         make=lambda record: Pool(provider=provider, external_id=record.external_id, **_pool_values(record)),
         is_complete=is_complete,
     )
-    publish_many(
-        [
-            *(News(row.subject, None, "created") for row in outcome.created),
-            *(News(row.subject, None) for row in (*outcome.changed, *outcome.missing)),
-        ]
-    )
+    publish_many([*news_of(outcome.created, "created"), *news_of((*outcome.changed, *outcome.missing))])
     return outcome
 
 
@@ -86,10 +82,5 @@ def apply_images(provider: Provider, records: Iterable[ImageRecord], *, is_compl
         make=lambda record: Image(provider=provider, external_id=record.external_id, **_image_values(record)),
         is_complete=is_complete,
     )
-    publish_many(
-        [
-            *(News(row.subject, row.project_id, "created") for row in outcome.created),
-            *(News(row.subject, row.project_id) for row in (*outcome.changed, *outcome.missing)),
-        ]
-    )
+    publish_many([*news_of(outcome.created, "created"), *news_of((*outcome.changed, *outcome.missing))])
     return outcome

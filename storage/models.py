@@ -15,6 +15,7 @@ class Pool(Resource):
     """Where volumes and images of a provider lie; administrators manage them, machines of all projects use them."""
 
     sort = "pool"
+    is_shared = True
 
     type = models.CharField(max_length=40, blank=True)
     path = models.CharField(max_length=500, blank=True)
@@ -89,6 +90,7 @@ class Image(Resource):
     """What a machine's first disk or drive starts with. One that belongs to no project is there for everybody."""
 
     sort = "image"
+    is_shared = True
 
     #: Whose members may see and use it; None: everybody who may use the provider.
     project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, related_name="images")

@@ -9,11 +9,12 @@ from django.db import transaction
 
 from kvweb.accounts.models import User
 from kvweb.audit.services import record
-from kvweb.events.services import publish
+from kvweb.events.services import publish_many
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
 from providers.base import PoolSpec
 from providers.models import Provider
+from providers.resource_news import news_of
 from providers.resource_services import start_job
 from providers.secrets import seal
 from storage.models import Pool
@@ -52,7 +53,7 @@ def create(
         params={"spec": seal({"spec": json.dumps(spec.model_dump(mode="json"))}), "autostart": autostart},
         form=form,
     )
-    publish(pool.subject, project_id=None, topic="created")
+    publish_many(news_of([pool], "created"))
     return pool, job
 
 

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 
 from django.utils import timezone
 
-from kvweb.events.services import publish
+from kvweb.events.services import publish_many
 from providers.base import Conflict, Images, InvalidRequest, NotSupported
 from providers.models import Provider
 from providers.pool import connect
+from providers.resource_news import news_of
 from storage.image_services import upload_spec
 from storage.models import Image, Upload
 
@@ -57,7 +58,7 @@ def take_chunk(upload: Upload, *, offset: int, length: int, pieces: Iterable[byt
     upload.received, upload.chain = offset + length, chain
     # The page that sends knows by itself; for others' a step now and then is enough.
     if upload.percent // 10 != before // 10:
-        publish(upload.image.subject, project_id=upload.image.project_id)
+        publish_many(news_of([upload.image]))
     return upload
 
 

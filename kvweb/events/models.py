@@ -9,8 +9,10 @@ class Event(models.Model):
     #: "vm:<uuid>", "job:<uuid>", "provider:<uuid>".
     subject = models.CharField(max_length=80)
     topic = models.CharField(max_length=40)
-    #: Who may hear of it; None means administrators only.
+    #: Who may hear of it; None means administrators only, unless it is shared.
     project = models.ForeignKey("accounts.Project", on_delete=models.CASCADE, null=True, related_name="+")
+    #: Everybody who is signed in may hear of it: it is about what no project owns.
+    is_shared = models.BooleanField(default=False)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 #: Redis channel of a project's news; administrators listen to all of them.
 CHANNEL = "kvweb:news:{project}"
 ADMINISTRATORS = "0"
+EVERYBODY = "everybody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class News:
     subject: str
     project_id: int | None
     topic: str = "changed"
+    is_shared: bool = False
+    """For everybody who is signed in; pages then show what each of them may see."""
 
 
 def publish(subject: str, *, project_id: int | None, topic: str = "changed") -> None:
@@ -39,7 +42,8 @@ def publish(subject: str, *, project_id: int | None, topic: str = "changed") -> 
 def publish_many(news: Iterable[News]) -> None:
     """The same for many objects with one insert, as a full sync needs it."""
     rows = Event.objects.bulk_create(
-        Event(subject=item.subject, topic=item.topic, project_id=item.project_id) for item in news
+        Event(subject=item.subject, topic=item.topic, project_id=item.project_id, is_shared=item.is_shared)
+        for item in news
     )
     if rows:
         transaction.on_commit(lambda: _announce(rows), robust=True)
@@ -50,7 +54,7 @@ def _announce(rows: list[Event]) -> None:
     try:
         pipe = redis_client().pipeline(transaction=False)
         for row in rows:
-            channel = CHANNEL.format(project=row.project_id or ADMINISTRATORS)
+            channel = CHANNEL.format(project=EVERYBODY if row.is_shared else row.project_id or ADMINISTRATORS)
             pipe.publish(channel, json.dumps({"id": row.pk, "subject": row.subject, "topic": row.topic}))
         pipe.execute()
     except Exception as exc:

@@ -12,7 +12,6 @@ the projects whose news it listens to.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -33,7 +32,7 @@ from django.views.decorators.http import require_safe
 from kvweb.accounts.access import roles_of
 from kvweb.accounts.models import User
 from kvweb.events.models import Event
-from kvweb.events.services import CHANNEL
+from kvweb.events.services import CHANNEL, EVERYBODY
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def _wanted(request: HttpRequest) -> Wanted:
 def _visible_events(user: User) -> QuerySet[Event]:
     if user.is_superuser:
         return Event.objects.all()
-    return Event.objects.filter(project_id__in=list(roles_of(user)))
+    return Event.objects.filter(Q(project_id__in=list(roles_of(user))) | Q(is_shared=True))
 
 
 def _missed(user: User, since: str, at: str) -> list[dict[str, Any]]:
@@ -79,7 +78,7 @@ def _missed(user: User, since: str, at: str) -> list[dict[str, Any]]:
 
 
 def _channels(user: User) -> list[str]:
-    return [CHANNEL.format(project=project_id) for project_id in roles_of(user)]
+    return [CHANNEL.format(project=project) for project in (EVERYBODY, *roles_of(user))]
 
 
 # Not the sign-in page: a script asks here, which would take that page's 200 for an answer.
@@ -119,17 +118,13 @@ async def _stream(user: User, channels: list[str], wanted: Wanted, since: str, a
     try:
         if user.is_superuser:
             await pubsub.psubscribe(CHANNEL.format(project="*"))
-        elif channels:
+        else:
             await pubsub.subscribe(*channels)
         yield "retry: 1500\n: hello\n\n"
         for row in await sync_to_async(_missed)(user, since, at):
             if wanted(row["subject"]):
                 yield _message(row)
         while time.monotonic() < ends_at:
-            if not pubsub.subscribed:
-                await asyncio.sleep(HEARTBEAT_S)
-                yield ": still here\n\n"
-                continue
             message = await pubsub.get_message(timeout=HEARTBEAT_S)
             if message is None:
                 yield ": still here\n\n"

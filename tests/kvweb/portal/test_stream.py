@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from kvweb.accounts.models import Membership, Project, User
 from kvweb.events.models import Event
-from kvweb.events.services import publish
+from kvweb.events.services import News, publish, publish_many
 from kvweb.portal import stream
 from tests.kvweb.portal.conftest import PrivateRedis
 
@@ -78,6 +78,12 @@ async def tell(subject: str, project: Project | None) -> None:
     await sync_to_async(publish)(subject, project_id=project.pk if project else None)
 
 
+def _missed_by(user: User) -> list[str]:
+    client = Client()
+    client.force_login(user)
+    return [row["subject"] for row in client.get("/events?since=0").json()["events"]]
+
+
 def play(scene: Callable[[], Any]) -> None:
     """Run it with an event loop; the thread that asked the database lets go of it."""
 
@@ -121,7 +127,7 @@ def test_nobody_without_a_session_hears_anything(client: Client, project: Projec
     assert private_redis.listeners() == 0
 
 
-def test_somebody_without_a_project_hears_nothing_and_is_kept(
+def test_somebody_without_a_project_hears_what_everybody_hears_and_is_kept(
     db: None, private_redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del db
@@ -132,8 +138,11 @@ def test_somebody_without_a_project_hears_nothing_and_is_kept(
         async with page_of(newcomer) as ear:
             await soon(lambda: ": still here" in ear.text)
             await tell("provider:1", None)
-            await asyncio.sleep(0.1)
-            assert (ear.subjects, ear.has_ended) == ([], False)
+            await sync_to_async(publish_many)([News("pool:1", None, is_shared=True)])
+            await ear.hears("pool:1")
+            assert (ear.subjects, ear.has_ended) == (["pool:1"], False)
+        told = await sync_to_async(_missed_by)(newcomer)
+        assert told == ["pool:1"], "the same where no stream passes"
 
     play(scene)
 
@@ -286,7 +295,8 @@ def test_a_page_that_is_closed_leaves_nobody_listening(
 ) -> None:
     async def scene() -> None:
         async with page_of(alice), page_of(root):
-            assert private_redis.listeners() == 2
+            # Hers: of her project and of everybody; the administrator listens to all in one.
+            assert private_redis.listeners() == 3
         await soon(lambda: private_redis.listeners() == 0)
 
     play(scene)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from providers.base import QUIET, AuthenticationFailed, EventTopic, NotFound, Progress, translated
+from providers.base import QUIET, AuthenticationFailed, DnsHost, EventTopic, NotFound, Progress, translated
 from providers.fake import seed
 from providers.fake.config import FakeConfig
 from providers.fake.errors import translate
@@ -142,11 +142,17 @@ class Part:
 
 
 def forget_vm(tx: Transaction, external_id: str) -> None:
-    """Take a VM away with the volumes that were made for it and that nothing else uses."""
+    """Take a VM away with its addresses, its name in its networks, and the volumes that were made for it and that
+    nothing else uses."""
     vm = tx.get(Vm, external_id)
+    networks, macs = {nic.network for nic in vm.nics}, {nic.mac for nic in vm.nics}
     for network in tx.all(Network):
-        freed = [nic.mac for nic in vm.nics if network.leases.pop(nic.mac, None) is not None]
-        if freed:
+        before = network.model_copy(deep=True)
+        network.leases = {mac: address for mac, address in network.leases.items() if mac not in macs}
+        if network.id in networks:
+            network.kept = [lease for lease in network.kept if lease.mac not in macs]
+            network.dns_hosts = _without_name(network, vm.name)
+        if network != before:
             tx.put(network)
     tx.drop(vm)
     in_use = {disk.volume for other in tx.all(Vm) for disk in other.disks}
@@ -157,3 +163,17 @@ def forget_vm(tx: Transaction, external_id: str) -> None:
             tx.drop(volume)
             tx.note(EventTopic.POOL, volume.pool, "volume deleted")
     tx.note(EventTopic.VM, vm.id, "deleted", gone=True)
+
+
+def _without_name(network: Network, name: str) -> list[DnsHost]:
+    """What the network answers without a VM that goes, also with a domain behind its name; an address that another
+    card has by now keeps its names."""
+    taken = {*network.leases.values(), *(lease.address for lease in network.kept)}
+    kept: list[DnsHost] = []
+    for host in network.dns_hosts:
+        names = tuple(each for each in host.names if each != name and not each.startswith(f"{name}."))
+        if host.address in taken or names == host.names:
+            kept.append(host)
+        elif names:
+            kept.append(DnsHost(address=host.address, names=names))
+    return kept

@@ -36,6 +36,7 @@ from providers.fake.plugin import CAPABILITIES
 from providers.fake.state import Network, Vm, Volume
 from providers.testing import present
 from tests.providers.bending import Lie, bend
+from tests.providers.network_liars import leaves_names_behind, takes_away_the_names_of_others
 from tests.providers.storage_liars import (
     believes_every_checksum,
     copies_with_an_overlay,
@@ -567,6 +568,8 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
     (counts_backwards, "metrics::counters_of_a_vm_only_grow"),
     (measures_one_by_one, "metrics::measuring_costs_the_same_for_one_vm_and_for_many"),
+    (leaves_names_behind, "networks::a_deleted_vm_takes_its_name_and_its_kept_address_along"),
+    (takes_away_the_names_of_others, "networks::a_deleted_vm_takes_its_name_and_its_kept_address_along"),
     (keeps_addresses_in_words_only, "networks::an_address_is_kept_for_one_card_until_it_is_given_back"),
     (forgets_kept_addresses_at_an_update, "networks::what_is_wished_like_a_network_is_changes_nothing"),
     (switches_networks_off_under_vms, "networks::a_network_is_not_switched_off_under_a_running_vm"),

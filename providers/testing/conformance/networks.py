@@ -136,6 +136,33 @@ def what_is_wished_like_a_network_is_changes_nothing(lab: Lab) -> None:
     assert {name: getattr(networks.get(network.external_id), name) for name in wishes} == wishes
 
 
+@promise(when=lambda can: can.networks and can.networks.create and can.networks.update and can.networks.dns_hosts)
+def a_deleted_vm_takes_its_name_and_its_kept_address_along(lab: Lab) -> None:
+    networks, network = present(lab.driver.networks), made_network(lab, dhcp=True)
+    inside, key = ip_network(lab.harness.free_cidr), network.external_id
+    vm = lab.vm(nics=(NicSpec(network=key),))
+    own, foreign = str(inside[16]), str(inside[17])
+    hosts = (
+        DnsHost(address=own, names=(vm.name, f"{vm.name}.example.test", "other")),
+        DnsHost(address=foreign, names=(vm.name,)),
+    )
+    wishes: dict[str, Any] = {"dns_hosts": hosts}
+    if present(lab.can.networks).static_leases:
+        wishes["leases"] = (
+            StaticLease(mac=only(present(vm.nics)).mac, address=own),
+            StaticLease(mac=MAC, address=foreign),
+        )
+    networks.update(key, NetworkSpec.like(network, **wishes))
+    lab.delete_vm(vm.external_id)
+    left = networks.get(key)
+    names = {host.address: host.names for host in left.dns_hosts}
+    assert names.get(own) == ("other",)
+    if "leases" in wishes:
+        # That address is another card's by now, so its name may be another machine's.
+        assert names.get(foreign) == (vm.name,)
+        assert [lease.mac for lease in left.leases] == [MAC]
+
+
 @promise(when=lambda can: can.networks and can.networks.create and can.networks.activate)
 def a_network_is_switched_off_and_on(lab: Lab) -> None:
     networks, network = present(lab.driver.networks), made_network(lab)

@@ -25,6 +25,7 @@ DEEDS: dict[str, tuple[str, str]] = {
     "vm.dismiss": ("Dismissed it", "x"),
     "vm.dismiss_problem": ("Dismissed the problem", "check"),
     "vm.console.opened": ("Opened a console", "device-desktop"),
+    "vm.console.viewer": ("Got a file for a viewer", "device-desktop-share"),
     "vm.console.closed": ("Left a console", "device-desktop"),
     "vm.console.taken": ("Closed somebody's console", "plug-connected-x"),
     "vm.guest_link.created": ("Made a link for a guest", "user-plus"),
@@ -73,7 +74,7 @@ def _note_of(entry: AuditEntry) -> str:
     details = entry.details
     if not entry.verb.startswith(("vm.console.", "vm.guest_link.")):
         return ""
-    parts = [{"vnc": "Screen", "serial": "Serial console"}.get(details.get("kind"), "")]
+    parts = [{"vnc": "Screen", "serial": "Serial console", "spice": "SPICE"}.get(details.get("kind"), "")]
     if entry.verb == "vm.console.closed":
         parts.append(f"for {duration_words(timedelta(seconds=details.get('lasted_s', 0)))}")
         carried = filesizeformat(details.get("bytes_to_browser", 0))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from kvweb.accounts.actions import Action
-from providers.base import ConsoleKind
+from providers.base import CARRIED_CONSOLES, ConsoleKind
 from vms import guest_forms
 from vms.conditions import VmAction
 from vms.console import guest_links, serial_services, sessions
@@ -42,7 +42,7 @@ INVITE = VmAction(
     doing="Making a link",
     icon="user-plus",
     verb="vm.share",
-    needs=lambda vm: any(vm.has_console(kind) for kind in ConsoleKind),
+    needs=lambda vm: any(vm.has_console(kind) for kind in CARRIED_CONSOLES),
     run=guest_links.create,
     form=guest_forms.InviteForm,
     in_bulk=False,

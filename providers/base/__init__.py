@@ -72,6 +72,7 @@ from providers.base.manifest import NoOptions, Plugin
 from providers.base.pool_sources import POOL_SHAPES, PoolShape, check_pool_source
 from providers.base.progress import QUIET, Progress, Quiet
 from providers.base.records import (
+    CARRIED_CONSOLES,
     ConsoleKind,
     ConsoleTarget,
     DiskDevice,
@@ -106,6 +107,7 @@ from providers.base.records import (
     TlsConsole,
     UnfinishedImage,
     UnixConsole,
+    ViewerConsole,
     VmRecord,
     VmSample,
     VolumeRecord,
@@ -132,6 +134,7 @@ from providers.base.specs import (
 )
 
 __all__ = [
+    "CARRIED_CONSOLES",
     "POOL_SHAPES",
     "QUIET",
     "AlreadyExists",
@@ -249,6 +252,7 @@ __all__ = [
     "Transient",
     "UnfinishedImage",
     "UnixConsole",
+    "ViewerConsole",
     "Unreachable",
     "VmRecord",
     "VmSample",

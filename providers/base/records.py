@@ -31,6 +31,12 @@ class PowerState(StrEnum):
 class ConsoleKind(StrEnum):
     VNC = "vnc"
     SERIAL = "serial"
+    #: Not carried by the portal: a viewer on the person's own computer connects to the host.
+    SPICE = "spice"
+
+
+#: What opens in the browser.
+CARRIED_CONSOLES = (ConsoleKind.VNC, ConsoleKind.SERIAL)
 
 
 class DiskDevice(StrEnum):
@@ -498,6 +504,27 @@ class LinkConsole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewerConsole:
+    """A screen that a viewer on the person's own computer opens by itself: a ticket is handed out, nothing is carried.
+
+    Asking again makes another password, and then the one before opens nothing.
+    """
+
+    protocol: str
+    """ "spice"."""
+    host: str
+    """As the person's computer reaches it."""
+    port: int = 0
+    """0: with TLS only."""
+    tls_port: int = 0
+    """0: without TLS only."""
+    password: str = field(repr=False)
+    valid_s: int
+    """Seconds in which the viewer must connect; it stays connected afterwards."""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """What a screen shows. `media_type` is the image's own, such as "image/png" or "image/x-portable-pixmap"."""
 
@@ -506,7 +533,7 @@ class Picture:
 
 
 ConsoleTarget = (
-    TcpConsole | UnixConsole | StreamConsole | TlsConsole | SshConsole | WebSocketConsole | LinkConsole
+    TcpConsole | UnixConsole | StreamConsole | TlsConsole | SshConsole | WebSocketConsole | LinkConsole | ViewerConsole
 )
 
 

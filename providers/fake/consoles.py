@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import closing
 
-from providers.base import Conflict, ConsoleKind, Consoles, ConsoleTarget, Picture, StreamConsole, Stroke
+from providers.base import (
+    Conflict,
+    ConsoleKind,
+    Consoles,
+    ConsoleTarget,
+    Picture,
+    StreamConsole,
+    Stroke,
+    ViewerConsole,
+)
 from providers.base import checked_strokes as checked
 from providers.fake.cloud import Part
 from providers.fake.console.guest import Line
@@ -26,6 +36,16 @@ class FakeConsoles(Part, Consoles):
         """The endpoint changes with every boot from off; a console never outlives the run it was opened in."""
         with self.cloud.reading("consoles.open", vm=external_id) as tx:
             vm = _awake(tx, external_id)
+        if kind is ConsoleKind.SPICE:
+            # Nobody listens there: what a viewer would show is not simulated.
+            return ViewerConsole(
+                protocol="spice",
+                host="spice.fake.test",
+                port=5900,
+                password=secrets.token_urlsafe(24),
+                valid_s=60,
+                title=vm.name,
+            )
         return StreamConsole(
             connect=lambda: self._connect(vm, kind),
             endpoint=f"fake:{vm.id}:{vm.runs}:{kind.value}",

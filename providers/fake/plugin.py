@@ -87,7 +87,9 @@ CAPABILITIES = Capabilities(
     snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
     clones=CloneFeatures(linked=True, full=True, export=True),
     migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
-    consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL}), send_keys=True, screenshot=True),
+    consoles=ConsoleFeatures(
+        kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL, ConsoleKind.SPICE}), send_keys=True, screenshot=True
+    ),
     pools=PoolFeatures(
         create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "zfs", "iscsi", "rbd"})
     ),

@@ -43,7 +43,7 @@ from providers.fake.store import Transaction
 
 #: States in which there is a screen to look at and a guest that keeps its addresses.
 AWAKE = (PowerState.RUNNING, PowerState.PAUSED, PowerState.STARTING, PowerState.STOPPING)
-CONSOLES = frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})
+CONSOLES = frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL, ConsoleKind.SPICE})
 
 
 def moment(seconds: float) -> datetime:

@@ -155,6 +155,12 @@ class Lifecycle(Core):
         del tunnelport, tunneluser, web
         if tunnel or tunnelhost:
             return failure("Tunnels are not made here; connect through the portal's console.")
+        try:
+            has = self.vm(name).consoles
+        except ProviderError as exc:
+            return failure(exc.reason)
+        if has is not None and ConsoleKind.SPICE in has and ConsoleKind.VNC not in has:
+            return self._console(name, ConsoleKind.SPICE, "spice")
         return self._console(name, ConsoleKind.VNC, "vnc")
 
     def serialconsole(self, name: str, web: bool = False) -> str | Result:

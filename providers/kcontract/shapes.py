@@ -21,6 +21,7 @@ from providers.base import (
     TcpConsole,
     TlsConsole,
     UnixConsole,
+    ViewerConsole,
     VmRecord,
     WebSocketConsole,
 )
@@ -166,7 +167,7 @@ def network(record: NetworkRecord) -> dict[str, Any]:
 def address_of_console(target: ConsoleTarget, scheme: str) -> str:
     """A console as one URL without any secret; "stream:…" for one that only this process can open."""
     match target:
-        case TcpConsole() | TlsConsole():
+        case TcpConsole() | TlsConsole() | ViewerConsole():
             host = f"[{target.host}]" if ":" in target.host else target.host
             return f"{scheme}://{host}:{target.port}"
         case UnixConsole():

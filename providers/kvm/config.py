@@ -61,6 +61,14 @@ class KvmConfig(Config):
         max_length=255,
         pattern=rf"^({_HOST.pattern})?$",
     )
+    spice_address: str = Field(
+        default="",
+        title="SPICE address",
+        description="Name or address of this host under which people's own viewers reach it. Screens of machines with "
+        "SPICE listen there, protected by passwords of one minute. Empty: no new machine gets one.",
+        max_length=255,
+        pattern=rf"^({_HOST.pattern})?$",
+    )
 
     ssh_key: SecretStr | None = Field(
         default=None,

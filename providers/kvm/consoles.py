@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from providers.base import (
@@ -17,15 +18,20 @@ from providers.base import (
     StreamConsole,
     Stroke,
     TcpConsole,
+    ViewerConsole,
     checked_strokes,
 )
 from providers.kvm import serial, tunnel
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
-from providers.kvm.xml.domain_reader import SeenGraphics, read_machine
+from providers.kvm.xml.build import read, write
+from providers.kvm.xml.domain_reader import SeenGraphics, SeenMachine, read_machine
+from providers.kvm.xml.screens import new_password
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+#: How long a viewer may take from its file to its connection.
+VIEWER_S = 60
 #: A picture that is larger than any screen is none.
 _MOST_BYTES = 128 * 1024 * 1024
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, never listened on
@@ -40,6 +46,9 @@ class KvmConsoles(Part, Consoles):
     | by ssh     | loopback             | StreamConsole: through ssh |
     | remote     | another address      | TcpConsole, with the VM's VNC password |
     | tls, tcp   | loopback             | Conflict: nothing leads there |
+
+    A screen of SPICE is not carried: its viewer connects to the host, where the VM listens on the provider's SPICE
+    address. One that listens on loopback is refused, unless that is what an administrator wrote there.
     """
 
     def open(self, external_id: str, kind: ConsoleKind, *, force: bool = False) -> ConsoleTarget:
@@ -50,6 +59,8 @@ class KvmConsoles(Part, Consoles):
             if number == -1:
                 raise Conflict("Start the VM first.")
             machine = read_machine(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+        if kind is ConsoleKind.SPICE:
+            return self._viewer(external_id, number, machine)
         if kind is ConsoleKind.SERIAL:
             if not machine.has_serial:
                 raise Conflict("The VM has no serial console.")
@@ -118,6 +129,48 @@ class KvmConsoles(Part, Consoles):
             endpoint=f"{endpoint}:{graphics.port}",
             password=graphics.password,
         )
+
+    def _viewer(self, external_id: str, number: int, machine: SeenMachine) -> ViewerConsole:
+        graphics = next((each for each in machine.graphics if each.type == "spice"), None)
+        if graphics is None:
+            raise Conflict("The VM has no SPICE screen.")
+        host = self._viewers_host(graphics)
+        password = new_password()
+        until = datetime.now(UTC) + timedelta(seconds=VIEWER_S)
+        with vendor_calls():
+            domain = self._same(external_id, number)
+            # As it is now, with its ports: whatever else differed would be refused.
+            document = read(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+            element = document.find("devices/graphics[@type='spice']")
+            if element is None:
+                raise Conflict("The VM has no SPICE screen.")
+            element.set("passwd", password)
+            # By the host's clock, in UTC (https://libvirt.org/formatdomain.html#graphical-framebuffers).
+            element.set("passwdValidTo", until.strftime("%Y-%m-%dT%H:%M:%S"))
+            domain.updateDeviceFlags(write(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        return ViewerConsole(
+            protocol="spice",
+            host=host,
+            port=max(graphics.port, 0),
+            tls_port=max(graphics.tls_port, 0),
+            password=password,
+            valid_s=VIEWER_S,
+            title=machine.name,
+        )
+
+    def _viewers_host(self, graphics: SeenGraphics) -> str:
+        """Where the person's computer finds it; raises Conflict when it cannot."""
+        has_port = graphics.port > 0 or graphics.tls_port > 0
+        ours = self.config.spice_address
+        if not has_port or not graphics.listen or (graphics.listen in _LOOPBACK and graphics.listen != ours):
+            raise Conflict(
+                "This VM's SPICE screen can be reached on its host only. It gets the provider's SPICE address when its "
+                "screen protocol is set to VNC and then to SPICE again."
+            )
+        host = (ours or self.config.host) if graphics.listen in _ANY else graphics.listen
+        if not host:
+            raise Conflict("The provider has no SPICE address; an administrator can give it one.")
+        return host
 
     def _descriptor(self, external_id: str, number: int, index: int) -> socket.socket:
         with vendor_calls():

@@ -152,6 +152,7 @@ def design(spec: VmSpec, facts: HostFacts, content: Content, *, uuid: UUID, now:
         cards=tuple(card(nic, options) for nic in spec.nics),
         # A descriptor that libvirt passes can only cross a local socket. A remote host listens where only it can reach.
         listen="none" if facts.is_local else "127.0.0.1",
+        spice_listen=facts.spice_address,
         video="" if screen == "none" else screen,
         options={name: value for name, value in asked_of(options).items() if name not in _DESIGNED},
         root_ports=_root_ports(spec, content) if machine != "pc" else 0,

@@ -99,9 +99,13 @@ class KvmDriver(Driver):
             found["pools"] = declared.pools.model_copy(update={"types": pool_types})
         if declared.nics is not None:
             found["nics"] = declared.nics.model_copy(update=cards)
-        if not self.config.is_local and self.config.transport != "ssh":
-            # The screen listens on the host's loopback, where neither TLS nor TCP to libvirt leads.
-            found["consoles"] = ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}), send_keys=True, screenshot=True)
+        kinds = {ConsoleKind.SERIAL}
+        if self.config.is_local or self.config.transport == "ssh":
+            # Otherwise the screen listens on the host's loopback, where neither TLS nor TCP to libvirt leads.
+            kinds.add(ConsoleKind.VNC)
+        if facts.has_spice:
+            kinds.add(ConsoleKind.SPICE)
+        found["consoles"] = ConsoleFeatures(kinds=frozenset(kinds), send_keys=True, screenshot=True)
         return declared.model_copy(update=found).within(declared)
 
     def ping(self) -> None:

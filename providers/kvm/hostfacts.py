@@ -46,6 +46,11 @@ class HostFacts:
     pci_devices: tuple[tuple[str, str], ...] = ()
     """Address and words of those that can be handed to a VM."""
     usb_devices: tuple[tuple[str, str], ...] = ()
+    has_spice: bool = False
+    spice_address: str = ""
+    """Where screens for people's own viewers listen; empty: nowhere."""
+    has_vdagent: bool = False
+    """QEMU itself can talk to the agent in the guest that shares the clipboard."""
 
     @property
     def is_x86(self) -> bool:
@@ -56,16 +61,17 @@ class FactsReader:
     """Reads the facts and keeps them with the connection for ten minutes."""
 
     def __init__(self) -> None:
-        self._facts: dict[str, tuple[float, HostFacts]] = {}
+        self._facts: dict[tuple[str, str], tuple[float, HostFacts]] = {}
 
     def facts(self, connection: Connection, config: KvmConfig) -> HostFacts:
         """Raises libvirt's errors, and InvalidRequest when the wanted virtualisation is not offered."""
-        known = self._facts.get(config.virt_type)
+        asked = (config.virt_type, config.spice_address)
+        known = self._facts.get(asked)
         now = time.monotonic()
         if known is not None and now - known[0] < _GOOD_FOR_S:
             return known[1]
         facts = _read(connection.raw, config)
-        self._facts[config.virt_type] = (now, facts)
+        self._facts[asked] = (now, facts)
         return facts
 
 
@@ -106,9 +112,15 @@ def _read(raw: Any, config: KvmConfig) -> HostFacts:
         # Without an IOMMU a device would write wherever the guest tells it to, so libvirt hands none over.
         pci_devices=_devices(raw, libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV) if host.has_iommu else (),
         usb_devices=_devices(raw, libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_USB_DEV),
+        has_spice="spice" in best.screens,
+        spice_address=config.spice_address,
+        # No list names it. QEMU has it where it was built with SPICE's protocol.
+        has_vdagent="spice" in best.screens and raw.getLibVersion() >= _VDAGENT_LIBVIRT,
     )
 
 
+#: libvirt 8.4 knows `<channel type='qemu-vdagent'>`; it needs a QEMU of its own time (6.1).
+_VDAGENT_LIBVIRT = 8_004_000
 #: The usual page; larger ones must be set aside.
 _PAGE_KIB = 4
 _PCI_BRIDGE = 0x06

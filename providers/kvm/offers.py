@@ -21,6 +21,9 @@ _MODES = {
     "emulator-default": "the emulator's default",
 }
 _HARDWARE = {"cpu_mode": "CPU mode", "cpu_model": "CPU model", "video": "screen", "machine": "machine"}
+_SPICE = {"both": "VNC and SPICE", "spice": "SPICE"}
+#: Values that ask nothing of the host, of options that some hosts refuse.
+_HARMLESS = {"graphics": "vnc"}
 _PAGES = {2048: "2 MiB", 1048576: "1 GiB"}
 
 
@@ -43,6 +46,7 @@ def choices(facts: HostFacts) -> dict[str, dict[str, str]]:
         "cpu_model": {"": "none"} | {model: model for model in facts.cpu_models},
         "machine": {"": "automatic"} | {machine: machine for machine in facts.machines if machine != "virt"},
         "video": {"": "automatic"} | {video: video for video in _videos(facts)} | {"none": "none"},
+        "graphics": {"": "automatic: VNC", "vnc": "VNC"} | (_SPICE if not _why_no_spice(facts) else {}),
         "hugepages": {"": "no"} | {str(size): _PAGES.get(size, f"{size} KiB") for size in facts.hugepages_kib},
         "pci_devices": {key: f"{key} {words}".strip() for key, words in facts.pci_devices},
         "usb_devices": {key: f"{key} {words}".strip() for key, words in facts.usb_devices},
@@ -60,6 +64,8 @@ def refusals(facts: HostFacts) -> dict[str, str]:
         "usb_devices": "" if facts.usb_devices else "The host has no USB devices.",
         "shares": "" if facts.has_virtiofs else "The host has no virtiofsd, which shares folders with machines.",
         "firmware": "" if facts.has_efi and facts.is_x86 else "The host has one firmware only.",
+        "graphics": _why_no_spice(facts),
+        "clipboard": "" if facts.has_vdagent else "The host's QEMU or libvirt is too old, or was built without SPICE.",
         "watchdog": "" if facts.is_x86 else "There is none on this architecture.",
         "watchdog_action": "" if facts.is_x86 else "There is no watchdog on this architecture.",
     }
@@ -69,13 +75,15 @@ def refusals(facts: HostFacts) -> dict[str, str]:
 def check_options(wanted: Mapping[str, Any], facts: HostFacts) -> None:
     """Raise InvalidRequest, with its field, for what the host cannot give. `wanted` holds only what was asked for."""
     for name, reason in refusals(facts).items():
-        if wanted.get(name):
+        if wanted.get(name) and wanted[name] != _HARMLESS.get(name):
             raise InvalidRequest(reason, field=f"options.{name}")
     offered = choices(facts)
     for name, word in _HARDWARE.items():
         value = wanted.get(name)
         if value and value not in offered.get(name, {}):
             raise InvalidRequest(f"The host has no {word} “{value}”.", field=f"options.{name}")
+    if wanted.get("video") == "none" and wanted.get("graphics"):
+        raise InvalidRequest("A machine without a screen has no protocol for it.", field="options.graphics")
     for name in ("pci_devices", "usb_devices"):
         missing = next((key for key in wanted.get(name, ()) if key not in offered.get(name, {})), None)
         if missing is not None:
@@ -135,6 +143,13 @@ def video(wanted: str, facts: HostFacts) -> str:
     if wanted:
         return wanted
     return "vga" if facts.videos and "virtio" not in facts.videos else "virtio"
+
+
+def _why_no_spice(facts: HostFacts) -> str:
+    if not facts.has_spice:
+        return "The host's QEMU has no SPICE."
+    # Without this address a viewer has no way to the host, and nothing should listen for it.
+    return "" if facts.spice_address else "The provider has no SPICE address; an administrator can give it one."
 
 
 def _has_mode(facts: HostFacts, mode: str) -> bool:

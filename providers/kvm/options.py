@@ -163,6 +163,21 @@ class KvmOptions(BaseModel):
         description="Automatic: virtio where the emulator has it, else vga.",
         json_schema_extra=_shown(DEVICES),
     )
+    graphics: Literal["", "vnc", "both", "spice"] = Field(
+        default="",
+        title="Screen protocol",
+        description="VNC opens in the browser. SPICE is for a viewer on one's own computer, which must reach the host.",
+        json_schema_extra=_shown(
+            DEVICES, words={"": "automatic: VNC", "vnc": "VNC", "both": "VNC and SPICE", "spice": "SPICE"}
+        ),
+    )
+    clipboard: bool = Field(
+        default=False,
+        title="Clipboard",
+        description="Shared with the console where the guest has spice-vdagent. Under VNC the machine then cannot be "
+        "moved or snapshotted with its memory while it runs, before QEMU 10.1.",
+        json_schema_extra=_shown(DEVICES),
+    )
     watchdog: Literal["", "i6300esb", "ib700"] = Field(
         default="",
         title="Watchdog",

@@ -115,6 +115,8 @@ def _disk(drive: SeenDrive, seen: Seen) -> DiskRecord:
 def _consoles(machine: SeenMachine) -> Iterable[ConsoleKind]:
     if any(graphics.type == "vnc" for graphics in machine.graphics):
         yield ConsoleKind.VNC
+    if any(graphics.type == "spice" for graphics in machine.graphics):
+        yield ConsoleKind.SPICE
     if machine.has_serial:
         yield ConsoleKind.SERIAL
 

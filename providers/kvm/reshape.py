@@ -165,7 +165,8 @@ class KvmReshape(Part, Reshape):
                 check_options(wanted, facts)
                 check_room(wanted, vcpus=vcpus_of(root)[0], memory_mib=memory_of(root)[0])
                 check_flags(self.raw, facts, wanted.get("cpu_flags", ()))
-                write_shape(root, wanted, listen="none" if facts.is_local else "127.0.0.1")
+                listen = "none" if facts.is_local else "127.0.0.1"
+                write_shape(root, wanted, listen=listen, spice_listen=facts.spice_address)
                 check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=memory_of(root)[1])
                 if {"firmware", "secure_boot"} & set(wanted):
                     note.put(root, replace(note.from_document(root), fresh_firmware=True))
@@ -263,6 +264,12 @@ def _differing(asked: KvmOptions, there: Mapping[str, Any], facts: HostFacts) ->
         wanted["cpu_mode"] = cpu_mode("", facts)
     if "video" in wanted:
         wanted["video"] = video(asked.video, facts)
+    if wanted.get("graphics") == "":
+        if "graphics" in there:
+            wanted["graphics"] = "vnc"
+        else:
+            # It has no screen, or gets the usual one together with its video.
+            del wanted["graphics"]
     for name in ("firmware", "clock"):
         if not wanted.get(name, "-"):
             del wanted[name]

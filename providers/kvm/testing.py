@@ -51,7 +51,7 @@ class Backend:
 
     def __init__(self) -> None:
         self.name = f"kvweb-test-{fresh_suffix()}"
-        self.config = KvmConfig(uri=URI, pool=self.name, network=self.name)
+        self.config = KvmConfig(uri=URI, pool=self.name, network=self.name, spice_address="127.0.0.1")
         self._undo: list[Any] = []
         try:
             self.driver = KvmDriver(self.config)
@@ -167,6 +167,7 @@ def harness(mode: str = "offline") -> Harness:
         network=backend.network,
         other_network=backend.other_network,
         pool=backend.name,
+        viewer_options={"graphics": "both"},
         dns_zone=backend.zone,
         pool_path=lambda name: str(backend.folder / name),
         free_cidr=backend.free_cidr,

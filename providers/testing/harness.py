@@ -68,6 +68,8 @@ class Harness:
     """A small local file that `images.add` accepts."""
     image_url: str = ""
     """An address that `images.add` can fetch without internet."""
+    viewer_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options that give a VM a screen for a viewer on the person's own computer (SPICE)."""
     min_disk_gib: int = 1
     """The smallest size that a volume or an added disk may have."""
 

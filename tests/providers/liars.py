@@ -27,6 +27,7 @@ from providers.base import (
     SnapshotFeatures,
     SnapshotRecord,
     StaticLease,
+    ViewerConsole,
     VmRecord,
     VmSample,
     VmSpec,
@@ -358,6 +359,16 @@ def opens_consoles_of_stopped_vms(driver: FakeDriver) -> None:
     bend(driver.consoles, open=opening)
 
 
+def hands_out_one_password_for_ever(driver: FakeDriver) -> None:
+    honest = present(driver.consoles).open
+
+    def opening(external_id: str, kind: Any) -> Any:
+        target = honest(external_id, kind)
+        return replace(target, password="the-same-every-time") if isinstance(target, ViewerConsole) else target
+
+    bend(driver.consoles, open=opening)
+
+
 def types_into_thin_air(driver: FakeDriver) -> None:
     bend(driver.consoles, send_keys=lambda vm, strokes, *, hold_ms=20: None)
 
@@ -563,6 +574,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (discards_only_once, "images::a_discarded_image_is_gone_and_its_name_is_free"),
     (lets_anybody_begin_again, "images::only_the_same_wish_begins_again_what_was_left_behind"),
     (opens_consoles_of_stopped_vms, "consoles::a_stopped_vm_has_no_console"),
+    (hands_out_one_password_for_ever, "consoles::a_viewer_gets_a_password_of_its_own_for_a_short_time"),
     (types_into_thin_air, "consoles::keys_are_pressed_on_a_running_vm_only"),
     (shows_an_empty_picture, "consoles::the_screen_of_a_running_vm_can_be_pictured"),
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
-from providers.base import ConsoleKind, PowerState
+from providers.base import CARRIED_CONSOLES, ConsoleKind, PowerState
 from vms.choices import Presence
 from vms.console.closing import Code, Refused
 from vms.console.signals import announce
@@ -99,6 +99,9 @@ def issue(
     if not session_key:
         raise Refused(Code.NO_SESSION)
     holder = _holder(user, guest_link)
+    if kind not in CARRIED_CONSOLES and (view_only or guest_link is not None):
+        # Nothing of it passes through the portal, so nothing could be kept from the machine.
+        raise Refused(Code.NOT_ALLOWED, "With a viewer of one's own nobody can only watch.")
     check(vm, kind, holder)
     now = timezone.now()
     recent = ConsoleGrant.objects.filter(_of(holder), created_at__gt=now - timedelta(minutes=1)).count()
@@ -236,4 +239,4 @@ def sweep() -> int:
 
 
 def _word(kind: ConsoleKind) -> str:
-    return {ConsoleKind.VNC: "screen", ConsoleKind.SERIAL: "serial console"}[kind]
+    return {ConsoleKind.VNC: "screen", ConsoleKind.SERIAL: "serial console", ConsoleKind.SPICE: "SPICE screen"}[kind]

@@ -30,7 +30,7 @@ from vms.console.loop import READ, Loop
 from vms.console.serial_lines import Hubs, Sitter, Wanted
 from vms.console.sharing import Rooms
 from vms.console.signals import Listener
-from vms.console.targets import Found, Link, Target, Targets
+from vms.console.targets import Found, Handed, Link, Target, Targets
 
 logger = logging.getLogger(__name__)
 
@@ -224,8 +224,24 @@ class Proxy:
             case Link(url=url):
                 console.say(type="link", url=url)
                 console.end(Closing(Code.NOT_CARRIED, "This provider shows its consoles on a page of its own."))
+            case Handed(text=text, valid_s=valid_s):
+                self._hand(console, text, valid_s)
             case Closing():
                 console.end(found)
+
+    def _hand(self, console: Console, text: str, valid_s: int) -> None:
+        """Give a viewer's file, once it is written down who got it."""
+
+        def noted(failed: Closing | None) -> None:
+            if failed is not None:
+                console.end(failed)
+                return
+            console.say(type="viewer", text=text, valid_s=valid_s)
+            console.end(Closing(Code.NOT_CARRIED, "The viewer opens this screen by itself."))
+
+        ticket = console.ticket
+        if ticket is not None:
+            self._database.do(lambda: sessions.note_handed(ticket.grant_pk, valid_s=valid_s), noted)
 
     # -- what consoles tell --------------------------------------------------------------------------------------------
 

@@ -56,6 +56,20 @@ def note_opened(grant_pk: int, *, uuid: UUID, drives: bool) -> None:
         _tell(session, "created")
 
 
+def note_handed(grant_pk: int, *, valid_s: int) -> None:
+    """A viewer's file goes to its person. What the viewer does is not seen here, so this entry is all there is."""
+    grant = ConsoleGrant.objects.select_related("vm", "user").get(pk=grant_pk)
+    name = grant.user.get_username() if grant.user is not None else grants.name_of(grant)
+    with acting_as(Acting(grant.user_id, name, grant.address)):
+        record(
+            "vm.console.viewer",
+            subject=grant.vm.subject,
+            subject_name=grant.vm.name,
+            project_id=grant.vm.project_id,
+            details={"kind": grant.kind, "valid_s": valid_s},
+        )
+
+
 def note_closed(uuid: UUID, grant_pk: int, *, to_browser: int, to_machine: int, reason: str, was_open: bool) -> None:
     """A redeemed grant is over; `was_open` says that a console was really carried."""
     grants.note_closed(grant_pk, to_browser=to_browser, to_machine=to_machine, reason=reason)

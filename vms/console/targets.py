@@ -29,11 +29,12 @@ from providers.base import (
     TcpConsole,
     TlsConsole,
     UnixConsole,
+    ViewerConsole,
     WebSocketConsole,
 )
 from providers.models import Provider
 from providers.pool import connect
-from vms.console import ssh, upstream
+from vms.console import ssh, upstream, viewer_file
 from vms.console.closing import Closing, Code
 from vms.console.loop import Loop
 from vms.console.machine import Machine, Plain
@@ -61,7 +62,15 @@ class Link:
     url: str = field(repr=False)
 
 
-Found = Target | Link | Closing
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A file for a viewer on the person's own computer, with its password."""
+
+    text: str = field(repr=False)
+    valid_s: int
+
+
+Found = Target | Link | Handed | Closing
 Work = Callable[[Driver], object]
 
 
@@ -80,11 +89,11 @@ def endpoint_of(target: ConsoleTarget) -> str:
         case WebSocketConsole():
             # The address holds a ticket, which is another one each time.
             return f"ws:{target.endpoint}" if target.endpoint else ""
-        case LinkConsole():
+        case LinkConsole() | ViewerConsole():
             return ""
 
 
-def reach(target: ConsoleTarget) -> Target | Link | Closing:
+def reach(target: ConsoleTarget) -> Found:
     """Connect to where the driver pointed; blocks. Raises OSError and ProviderError."""
     match target:
         case TcpConsole():
@@ -115,6 +124,8 @@ def reach(target: ConsoleTarget) -> Target | Link | Closing:
             return Target(machine, endpoint_of(target), target.password)
         case LinkConsole():
             return Link(target.url)
+        case ViewerConsole():
+            return Handed(viewer_file.text_of(target), target.valid_s)
 
 
 class _Errand:

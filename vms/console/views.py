@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from kvweb.accounts.access import Person, allowed
 from kvweb.accounts.models import User
 from kvweb.audit.context import address_of
-from providers.base import ConsoleKind
+from providers.base import CARRIED_CONSOLES, ConsoleKind
 from vms import typing_keys
 from vms.console import grants
 from vms.console.closing import Code, Refused
@@ -32,10 +33,12 @@ def _user(request: HttpRequest) -> User:
     return request.user
 
 
-def _asked_for(request: HttpRequest, uuid: UUID, kind: str) -> tuple[VirtualMachine, ConsoleKind]:
+def _asked_for(
+    request: HttpRequest, uuid: UUID, kind: str, kinds: Collection[ConsoleKind] = CARRIED_CONSOLES
+) -> tuple[VirtualMachine, ConsoleKind]:
     """404 for what does not exist and for what is not the user's to see, in the same way."""
     vms = with_jobs(visible_to(_user(request)).filter(uuid=uuid))
-    if not vms or kind not in set(ConsoleKind):
+    if not vms or kind not in kinds:
         raise Http404("There is no such console.")
     return vms[0], ConsoleKind(kind)
 
@@ -75,7 +78,7 @@ def state(request: HttpRequest, uuid: UUID, kind: str) -> HttpResponse:
 @require_POST
 def grant(request: HttpRequest, uuid: UUID, kind: str) -> JsonResponse:
     """One connection's right: {token, path, expires_s}; or {code, sentence} in the words of a closing console."""
-    vm, console = _asked_for(request, uuid, kind)
+    vm, console = _asked_for(request, uuid, kind, set(ConsoleKind))
     try:
         issued = grants.issue(
             vm,

@@ -37,6 +37,8 @@ class SeenEmulator:
     tpm_backends: frozenset[str] = frozenset()
     filesystem_drivers: frozenset[str] = frozenset()
     has_secure_loader: bool = False
+    screens: frozenset[str] = frozenset()
+    """Protocols of screens: "vnc", "spice" …"""
 
 
 def read_host(text: str) -> SeenHost:
@@ -80,6 +82,7 @@ def read_emulator(text: str) -> SeenEmulator:
         ),
         tpm_backends=_values(root, "devices/tpm", "backendModel"),
         filesystem_drivers=_values(root, "devices/filesystem", "driverType"),
+        screens=_values(root, "devices/graphics", "type"),
         has_secure_loader="yes" in _values(root, "os/loader", "secure"),
     )
 

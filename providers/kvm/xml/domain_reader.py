@@ -58,6 +58,7 @@ class SeenGraphics:
     """Address, empty for none."""
     socket: str = ""
     password: str = ""
+    tls_port: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,4 +200,5 @@ def _graphics(graphics: Element) -> SeenGraphics:
         listen=address if kind not in {"none", "socket"} else "",
         socket=graphics.get("socket") or (listen.get("socket") or "" if listen is not None else ""),
         password=graphics.get("passwd") or "",
+        tls_port=number_of(graphics.get("tlsPort") or "", -1),
     )

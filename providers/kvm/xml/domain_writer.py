@@ -24,7 +24,7 @@ def domain_document(machine: Machine) -> str:
     _system(root, machine)
     _processor(root, machine)
     _devices(root, machine)
-    write_shape(root, machine.options, listen=machine.listen)
+    write_shape(root, machine.options, listen=machine.listen, spice_listen=machine.spice_listen)
     return write(root)
 
 

@@ -94,6 +94,7 @@ class Machine:
     drives: tuple[Drive, ...] = ()
     cards: tuple[Card, ...] = ()
     listen: str = "none"
+    spice_listen: str = ""
     """VNC: "none" (reached only through a descriptor that libvirt passes), or an address to listen on."""
     video: str = "virtio"
     """Empty: no screen at all."""

@@ -8,6 +8,7 @@ from typing import Any
 from providers.kvm.xml.build import Element, add, attribute_at, text_at
 from providers.kvm.xml.edit import child, drop, drop_all, put
 from providers.kvm.xml.memory import share_memory
+from providers.kvm.xml.screens import add_vnc, drop_spice
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 
@@ -73,12 +74,7 @@ def add_screen(devices: Element, model: str, listen: str, *, tablet: bool) -> No
     if tablet:
         # An absolute pointer: without it the browser's pointer and the guest's part company.
         add(devices, "input", type_="tablet", bus="usb")
-    if listen == "none":
-        graphics = add(devices, "graphics", type_="vnc")
-        add(graphics, "listen", type_="none")
-    else:
-        graphics = add(devices, "graphics", type_="vnc", autoport=True)
-        add(graphics, "listen", type_="address", address=listen)
+    add_vnc(devices, listen)
     video = add(devices, "video")
     add(video, "model", type_=model)
 
@@ -104,6 +100,7 @@ def _watchdog(devices: Element, wanted: Mapping[str, Any]) -> None:
 
 def _video(devices: Element, model: str, listen: str) -> None:
     if model == "none":
+        drop_spice(devices)
         for tag in ("video", "graphics"):
             drop_all(devices, tag)
         return

@@ -10,14 +10,15 @@ from providers.kvm.xml.build import Element
 from providers.kvm.xml.extras import read_extras, write_extras
 from providers.kvm.xml.memory import memory_of, read_memory, write_amount, write_memory
 from providers.kvm.xml.processor import read_processor, vcpus_of, write_processor, write_vcpus
+from providers.kvm.xml.screens import read_screens, write_screens
 
 
 def read_shape(root: Element) -> dict[str, Any]:
     """The options that the document tells; those that it leaves at their default may be missing."""
-    return read_processor(root) | read_memory(root) | read_booting(root) | read_extras(root)
+    return read_processor(root) | read_memory(root) | read_booting(root) | read_extras(root) | read_screens(root)
 
 
-def write_shape(root: Element, wanted: Mapping[str, Any], *, listen: str = "none") -> None:
+def write_shape(root: Element, wanted: Mapping[str, Any], *, listen: str = "none", spice_listen: str = "") -> None:
     """Change the options that are named, and nothing else of the document."""
     if "max_vcpus" in wanted:
         now, _ = vcpus_of(root)
@@ -29,3 +30,4 @@ def write_shape(root: Element, wanted: Mapping[str, Any], *, listen: str = "none
     write_memory(root, wanted)
     write_booting(root, wanted)
     write_extras(root, wanted, listen=listen)
+    write_screens(root, wanted, listen=listen, spice_listen=spice_listen)

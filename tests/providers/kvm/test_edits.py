@@ -46,7 +46,11 @@ EDITS: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
     ({"agent": True}, ("devices/channel[target/@name='org.qemu.guest_agent.0']",)),
     ({"agent": False}, ("devices/channel[target/@name='org.qemu.guest_agent.0']",)),
     ({"video": "virtio"}, ("devices/video", "devices/graphics", "devices/input")),
-    ({"video": "none"}, ("devices/video", "devices/graphics")),
+    (
+        {"video": "none"},
+        ("devices/video", "devices/graphics", "devices/*[@type='spicevmc']", "devices/audio[@type='spice']"),
+    ),
+    ({"clipboard": True}, ("devices/channel[target/@name='com.redhat.spice.0']",)),
     ({"pci_devices": ["0000:00:1f.2"]}, ("devices/hostdev[@type='pci']",)),
     ({"usb_devices": ["046d:c52b"]}, ("devices/hostdev[source/vendor]",)),
     ({"shares": ["data=/srv/data"]}, ("devices/filesystem[driver]", "memoryBacking/source", "memoryBacking/access")),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from guest.disk import ROOT_START
 from providers.base import (
     CloudInit,
     ConsoleKind,
@@ -16,13 +19,14 @@ from providers.base import (
     GuestUser,
     ImageSpec,
     NicSpec,
+    PowerState,
     StreamConsole,
     VmRecord,
     VmSpec,
 )
 from providers.guest.passwords import hash_password
 from providers.kvm.testing import Backend
-from tests.providers.kvm.test_guest import GUEST, PASSWORD, Terminal
+from tests.providers.kvm.test_guest import GUEST, PASSWORD, SHUTDOWN, Terminal, until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")]
 
@@ -151,3 +155,43 @@ def test_the_guest_mounts_the_hosts_folder(backend: Backend, shell: Shell) -> No
     assert shell.run("sudo mount -t virtiofs data /mnt && cat /mnt/hello") == "from the host"
     shell.run("echo 'from the guest' | sudo tee /mnt/answer")
     assert (backend.folder / "shared" / "answer").read_text() == "from the guest\n"
+
+
+def test_the_agent_tells_addresses_that_no_lease_tells(backend: Backend, guest: VmRecord, shell: Shell) -> None:
+    """Both networks have no DHCP here, and the host has no address in them, so nobody else could know."""
+    del shell
+    machines = backend.driver.machines
+    until(lambda: {nic.addresses_source for nic in machines.get(guest.external_id).nics or ()} == {"agent"})
+    record = machines.get(guest.external_id)
+    assert [nic.addresses for nic in record.nics or ()] == [("10.213.7.9", "2001:db8:7::9"), ("10.214.7.9",)]
+
+
+def _needs_recovery(folder: Path, layer: str) -> bool:
+    """Whether the root in a disk's file is as a pulled plug leaves it: ext4 says so in its superblock itself."""
+    block = folder / "superblock"
+    command = ["qemu-img", "dd", "-U", "-f", "qcow2", "-O", "raw", "bs=1024", f"skip={ROOT_START // 1024 + 1}"]
+    count = ROOT_START // 1024 + 2
+    subprocess.run([*command, f"count={count}", f"if={layer}", f"of={block}"], check=True, timeout=30)
+    found = block.read_bytes()
+    assert found[0x38:0x3A] == b"\x53\xef", "it is no ext4"
+    return bool(found[0x60] & 0x4)
+
+
+def test_the_agent_freezes_the_file_systems_for_a_snapshot(
+    backend: Backend, guest: VmRecord, shell: Shell, tmp_path: Path
+) -> None:
+    shell.run("echo written just before > /home/ada/note")
+    before = (guest.disks or ())[0].volume
+    backend.driver.snapshots.create(guest.external_id, "calm", external=True)
+    now = (backend.driver.machines.get(guest.external_id).disks or ())[0].volume
+    assert now != before
+    assert not _needs_recovery(tmp_path, before)
+    assert _needs_recovery(tmp_path, now), "it runs on, and its file system with it"
+    assert shell.run("echo thawed > /home/ada/note; cat /home/ada/note") == "thawed"
+    backend.driver.snapshots.delete(guest.external_id, "calm")
+
+
+def test_the_agent_shuts_down_what_hears_no_power_button(backend: Backend, guest: VmRecord, shell: Shell) -> None:
+    shell.run("sudo killall acpid")
+    assert backend.driver.power.stop(guest.external_id, timeout_s=90).power is PowerState.STOPPED
+    assert backend.raw.lookupByUUIDString(guest.external_id).state()[1] == SHUTDOWN

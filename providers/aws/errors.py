@@ -31,6 +31,7 @@ from providers.base import (
     InvalidRequest,
     NotFound,
     OutOfCapacity,
+    PermissionDenied,
     ProviderError,
     QuotaExceeded,
     RateLimited,
@@ -171,7 +172,7 @@ def _refusal(exc: ClientError) -> ProviderError | None:
     if code in _FORBIDDEN:
         needed = _NEEDS.search(message)
         action = needed.group(1) if needed else exc.operation_name
-        return Rejected(f"The access key lacks the permission “{action}”.", detail)
+        return PermissionDenied(f"The access key lacks the permission “{action}”.", detail)
     if code == "SignatureDoesNotMatch" and "expired" in message.lower():
         return _CLOCK[0](_CLOCK[1], detail)
     known = _BY_CODE.get(code) or next((found for shape, found in _BY_SHAPE if shape.search(code)), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -148,28 +148,6 @@ class AwsVolumes(Part, Volumes):
                 self.cloud.ec2("delete_snapshot", SnapshotId=part["SnapshotId"])
         progress.report(100, "The copy is there.")
         return self.get(new)
-
-    def upload(
-        self,
-        external_id: str,
-        read: Callable[[int], bytes],
-        *,
-        offset: int = 0,
-        length: int,
-        progress: Progress = QUIET,
-    ) -> VolumeRecord:
-        raise NotSupported("AWS takes no bytes for a volume.")
-
-    def download(
-        self,
-        external_id: str,
-        write: Callable[[bytes], None],
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        progress: Progress = QUIET,
-    ) -> int:
-        raise NotSupported("AWS hands out no bytes of a volume.")
 
     def delete(self, external_id: str) -> None:
         if any(one.get("State") != "detached" for one in volume(self.cloud, external_id).get("Attachments") or ()):

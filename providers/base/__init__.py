@@ -37,6 +37,7 @@ from providers.base.errors import (
     NotFound,
     NotSupported,
     OutOfCapacity,
+    PermissionDenied,
     ProviderError,
     QuotaExceeded,
     RateLimited,
@@ -136,6 +137,7 @@ from providers.base.specs import (
 __all__ = [
     "CARRIED_CONSOLES",
     "POOL_SHAPES",
+    "PermissionDenied",
     "QUIET",
     "AlreadyExists",
     "AuthenticationFailed",

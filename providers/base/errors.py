@@ -35,6 +35,13 @@ class AuthenticationFailed(Rejected):
     default_reason = "The provider refused the credentials."
 
 
+class PermissionDenied(Rejected):
+    """The credentials are right, and their account lacks a right at the provider."""
+
+    code = "permission_denied"
+    default_reason = "The account at the provider may not do this."
+
+
 class InvalidRequest(Rejected):
     code = "invalid_request"
     default_reason = "The provider does not accept these values."

@@ -16,6 +16,7 @@ from providers.base import (
     NotFound,
     NotSupported,
     OutOfCapacity,
+    PermissionDenied,
     ProviderError,
     QuotaExceeded,
     RateLimited,
@@ -27,7 +28,7 @@ from providers.base import (
 _BY_CODE: dict[str, tuple[type[ProviderError], str]] = {
     "unauthorized": (AuthenticationFailed, "Hetzner Cloud refused the token; it may have been deleted."),
     "token_readonly": (AuthenticationFailed, "The token may only read; make one with the permission “Read & Write”."),
-    "forbidden": (AuthenticationFailed, "The token is not allowed to do this."),
+    "forbidden": (PermissionDenied, "The token is not allowed to do this."),
     "deprecated_api_endpoint": (NotSupported, "Hetzner Cloud does not offer this any more."),
     "unsupported_error": (NotSupported, "Hetzner Cloud cannot do this here."),
     "not_found": (NotFound, ""),

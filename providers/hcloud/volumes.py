@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from providers.base import (
     QUIET,
@@ -18,8 +18,6 @@ from providers.base import (
 from providers.hcloud.creation import check_size
 from providers.hcloud.part import Part
 from providers.hcloud.records import volume_record
-
-NO_BYTES = "The content of volumes at Hetzner is seen by VMs only."
 
 
 class HcloudVolumes(Part, Volumes):
@@ -57,28 +55,6 @@ class HcloudVolumes(Part, Volumes):
 
     def clone(self, external_id: str, name: str, *, pool: str = "", progress: Progress = QUIET) -> VolumeRecord:
         raise NotSupported("Hetzner Cloud cannot copy volumes.")
-
-    def upload(
-        self,
-        external_id: str,
-        read: Callable[[int], bytes],
-        *,
-        offset: int = 0,
-        length: int,
-        progress: Progress = QUIET,
-    ) -> VolumeRecord:
-        raise NotSupported(NO_BYTES)
-
-    def download(
-        self,
-        external_id: str,
-        write: Callable[[bytes], None],
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        progress: Progress = QUIET,
-    ) -> int:
-        raise NotSupported(NO_BYTES)
 
     def delete(self, external_id: str) -> None:
         if self.api.one("volumes", external_id)["server"]:

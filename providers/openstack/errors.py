@@ -18,6 +18,7 @@ from providers.base import (
     Conflict,
     InvalidRequest,
     NotFound,
+    PermissionDenied,
     ProviderError,
     QuotaExceeded,
     RateLimited,
@@ -80,7 +81,7 @@ def of_response(error: sdk.HttpException) -> ProviderError | None:
     if status in (429, 413):
         return RateLimited(detail=detail, retry_after_s=_retry_after(error))
     if status == 403:
-        return Rejected("The account may not do this; see which roles it needs in the documentation.", detail)
+        return PermissionDenied("The account may not do this; see which roles it needs in the documentation.", detail)
     if status == 404:
         return NotFound(detail=detail)
     if status == 409:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from providers.base import (
     QUIET,
@@ -66,28 +66,6 @@ class OpenStackVolumes(VolumePart, Volumes):
     def delete(self, external_id: str) -> None:
         with vendor_calls():
             self.remove_volume(external_id)
-
-    def upload(
-        self,
-        external_id: str,
-        read: Callable[[int], bytes],
-        *,
-        offset: int = 0,
-        length: int,
-        progress: Progress = QUIET,
-    ) -> VolumeRecord:
-        raise NotSupported("Block storage takes no bytes from outside; bring an image in and make a volume of it.")
-
-    def download(
-        self,
-        external_id: str,
-        write: Callable[[bytes], None],
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        progress: Progress = QUIET,
-    ) -> int:
-        raise NotSupported("Block storage gives no bytes out; export the VM to an image.")
 
     def _check_name(self, name: str) -> None:
         if any(each.get("name") == name for each in self.cinder.all("/volumes", "volumes", name=name)):

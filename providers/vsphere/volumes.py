@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.base import (
@@ -94,28 +94,6 @@ class VsphereVolumes(Part, Volumes):
             if self.get(external_id).used_by:
                 raise Conflict("A VM or template uses this disk.")
             self.run_task(self._manager.DeleteVirtualDisk_Task(external_id, self.connection.datacenter), can_stop=False)
-
-    def upload(
-        self,
-        external_id: str,
-        read: Callable[[int], bytes],
-        *,
-        offset: int = 0,
-        length: int,
-        progress: Progress = QUIET,
-    ) -> VolumeRecord:
-        raise NotSupported
-
-    def download(
-        self,
-        external_id: str,
-        write: Callable[[bytes], None],
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        progress: Progress = QUIET,
-    ) -> int:
-        raise NotSupported
 
     # -- steps ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+from providers.base.errors import NotSupported
 from providers.base.progress import QUIET, Progress
 from providers.base.records import VolumeRecord
 from providers.base.specs import VolumeSpec
@@ -30,7 +31,6 @@ class Volumes(ABC):
         """A full copy that stands alone, in the same pool unless another is named. Raises Conflict while a running VM
         writes to it, AlreadyExists for a name that is taken."""
 
-    @abstractmethod
     def upload(
         self,
         external_id: str,
@@ -43,10 +43,11 @@ class Volumes(ABC):
         """Write `length` bytes from `offset` on, taken from `read(most)`, which may give less and ends with b"".
 
         Bytes are those of the volume as it is stored: a qcow2 volume takes a qcow2 file. Raises Conflict while
-        something uses the volume, InvalidRequest for what does not fit and for bytes that end early.
+        something uses the volume, InvalidRequest for what does not fit and for bytes that end early, NotSupported where
+        only VMs write to volumes.
         """
+        raise NotSupported("Only a VM can write to volumes of this provider.")
 
-    @abstractmethod
     def download(
         self,
         external_id: str,
@@ -58,8 +59,9 @@ class Volumes(ABC):
     ) -> int:
         """Hand the stored bytes from `offset` on to `write`, to the end or `length` of them; returns how many.
 
-        Raises Conflict while a running VM writes to the volume.
+        Raises Conflict while a running VM writes to the volume, NotSupported where only VMs read volumes.
         """
+        raise NotSupported("Only a VM can read volumes of this provider.")
 
     @abstractmethod
     def delete(self, external_id: str) -> None:

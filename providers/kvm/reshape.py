@@ -29,8 +29,9 @@ from providers.kvm.xml.memory import memory_of, write_amount
 from providers.kvm.xml.processor import vcpus_of, write_vcpus
 from providers.kvm.xml.shape import read_shape, write_shape
 
-#: A guest gives memory back within this time, or not at all.
+#: A guest gives memory back within this time, or not at all; one that goes on doing it is waited for longer.
 BALLOON_S = 3.0
+BALLOON_MOST_S = 20.0
 #: How libvirt says that a running VM cannot take a change.
 _LATER = (
     libvirt.VIR_ERR_OPERATION_INVALID,
@@ -226,9 +227,12 @@ class KvmReshape(Part, Reshape):
         return bool(domain.isActive())
 
     def _wait_for_balloon(self, domain: Any, memory_mib: int) -> None:
-        """Until the guest has given or taken it, at most BALLOON_S; one without the driver never does."""
-        end = time.monotonic() + BALLOON_S
-        while time.monotonic() < end and domain.info()[2] // 1024 != memory_mib:
+        """Until the guest has given or taken it, or nothing moves for BALLOON_S; one without the driver never does."""
+        last = time.monotonic() + BALLOON_MOST_S
+        end, before = time.monotonic() + BALLOON_S, 0
+        while (now := domain.info()[2] // 1024) != memory_mib and time.monotonic() < min(end, last):
+            if now != before:
+                end, before = time.monotonic() + BALLOON_S, now
             time.sleep(0.1)
 
     def _set(self, domain: Any, kind: int, text: str | None) -> None:

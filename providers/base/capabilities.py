@@ -192,6 +192,8 @@ class NetworkFeatures(Features):
 
 class SubnetFeatures(Features):
     create: bool = False
+    own_range: bool = False
+    """A subnet brings a range of its own; otherwise it is a part of its network's."""
 
 
 class FirewallFeatures(Features):

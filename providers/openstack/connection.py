@@ -86,6 +86,17 @@ class Cloud:
         self.dns = Service(self.sdk.dns) if self._has("dns") else None
         self.load_balancer = Service(self.sdk.load_balancer) if self._has("load-balancer") else None
 
+    @property
+    def absent(self) -> list[str]:
+        """Services that the catalogue lacks here, of those that not every cloud has."""
+        optional = {
+            "block-storage": self.volume,
+            "dns": self.dns,
+            "load-balancer": self.load_balancer,
+            "object-store": self.object_store,
+        }
+        return sorted(kind for kind, service in optional.items() if service is None)
+
     def _has(self, *types: str) -> bool:
         """Whether the catalogue has a service of one of these types in this region."""
         return any(

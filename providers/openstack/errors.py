@@ -22,7 +22,6 @@ from providers.base import (
     ProviderError,
     QuotaExceeded,
     RateLimited,
-    Rejected,
     TimedOut,
     Unreachable,
     translated,
@@ -109,6 +108,9 @@ def of_response(error: sdk.HttpException) -> ProviderError | None:
 def said(error: sdk.HttpException) -> str:
     """The service's own sentence."""
     body = _body(error)
+    if isinstance(body.get("faultstring"), str):
+        # Octavia names the guilty side first.
+        return str(body["faultstring"])
     for value in body.values():
         if isinstance(value, dict) and value.get("message"):
             return str(value["message"])

@@ -27,6 +27,7 @@ class OpenStackHost(Part, Host):
             "volumes_limit": _limit(storage.get("maxTotalVolumes")),
             "storage_used_gib": storage.get("totalGigabytesUsed"),
             "storage_limit_gib": _limit(storage.get("maxTotalVolumeGigabytes")),
+            "services_absent": ", ".join(self.cloud.absent) or None,
         }
         return HostRecord(
             name=access.project_name or "project",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from providers.base import (
+    BucketFeatures,
     Capabilities,
     CloneFeatures,
     ConsoleFeatures,
     ConsoleKind,
     DiskFeatures,
+    DnsFeatures,
     FirewallFeatures,
     FlavorFeatures,
     HostFeatures,
     ImageFeatures,
+    LoadBalancerFeatures,
     MachineFeatures,
     NetworkFeatures,
     NetworkMode,
@@ -20,6 +23,7 @@ from providers.base import (
     PoolFeatures,
     PowerFeatures,
     ReshapeFeatures,
+    SubnetFeatures,
     VolumeFeatures,
 )
 from providers.openstack.config import OpenStackConfig
@@ -73,7 +77,11 @@ PLUGIN = Plugin(
             mtu=True,
             modes=frozenset({NetworkMode.NAT, NetworkMode.ISOLATED}),
         ),
+        subnets=SubnetFeatures(create=True, own_range=True),
         firewalls=FirewallFeatures(attach=True),
+        buckets=BucketFeatures(public=True),
+        dns=DnsFeatures(zones=True, types=frozenset({"A", "AAAA", "CNAME", "TXT", "SRV", "MX"})),
+        load_balancers=LoadBalancerFeatures(),
         host=HostFeatures(),
     ),
 )

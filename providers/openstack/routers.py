@@ -10,7 +10,7 @@ from providers.openstack.service import Json
 
 #: What tells the portal's own routers from others.
 _NOTE = f"{MARK}:router"
-_INTERFACES = frozenset(
+INTERFACES = frozenset(
     {"network:router_interface", "network:router_interface_distributed", "network:ha_router_replicated_interface"}
 )
 
@@ -31,7 +31,7 @@ class RouterPart(ServerPart):
 
     def drop_router(self, router_id: str) -> None:
         for port in self.cloud.network.all("/ports", "ports", device_id=router_id):
-            if port.get("device_owner") in _INTERFACES:
+            if port.get("device_owner") in INTERFACES:
                 self.cloud.network.put(f"/routers/{router_id}/remove_router_interface", {"port_id": port["id"]})
         self.cloud.network.delete(f"/routers/{router_id}")
 
@@ -39,7 +39,7 @@ class RouterPart(ServerPart):
         """Network id → ids of the routers with a leg in it."""
         found: dict[str, list[str]] = {}
         for port in ports:
-            if port.get("device_owner") in _INTERFACES:
+            if port.get("device_owner") in INTERFACES:
                 found.setdefault(port["network_id"], []).append(port["device_id"])
         return found
 

@@ -116,6 +116,7 @@ def _offline(mode: str, **settings: Any) -> Harness:
         simulator.content,
         calls=lambda driver: int(cloud.calls),
         budgets=BUDGETS,
+        dns_zone="kvweb.test",
         boots=True,
         timeout_s=15.0,
         many=250 if mode == "bench" else 12,

@@ -112,7 +112,10 @@ def a_network_is_not_deleted_under_a_vm(lab: Lab) -> None:
     networks.delete(network.external_id)
 
 
-@promise(when=lambda can: can.networks and can.networks.create and can.networks.update)
+@promise(
+    when=lambda can: can.networks and can.networks.create and can.networks.update,
+    given=lambda harness: harness.free_cidr,
+)
 def a_network_changes(lab: Lab) -> None:
     networks, network = present(lab.driver.networks), made_network(lab, dhcp=True)
     changed = networks.update(network.external_id, network_spec(lab, dhcp=False))
@@ -121,7 +124,10 @@ def a_network_changes(lab: Lab) -> None:
     assert networks.get(changed.external_id).cidrs == network.cidrs
 
 
-@promise(when=lambda can: can.networks and can.networks.create and can.networks.update)
+@promise(
+    when=lambda can: can.networks and can.networks.create and can.networks.update,
+    given=lambda harness: harness.free_cidr,
+)
 def what_is_wished_like_a_network_is_changes_nothing(lab: Lab) -> None:
     networks, can, network = present(lab.driver.networks), present(lab.can.networks), made_network(lab, dhcp=True)
     inside = ip_network(lab.harness.free_cidr)
@@ -240,8 +246,10 @@ def the_harness_network_is_listed(lab: Lab) -> None:
 
 @promise(when=lambda can: can.subnets and can.subnets.create and can.networks and can.networks.create)
 def a_subnet_is_part_of_its_network(lab: Lab) -> None:
-    subnets, network = present(lab.driver.subnets), made_network(lab)
-    first, *_ = ip_network(lab.harness.free_cidr).subnets(prefixlen_diff=1)
+    first, second = ip_network(lab.harness.free_cidr).subnets(prefixlen_diff=1)
+    brings_its_range = present(lab.can.subnets).own_range
+    subnets = present(lab.driver.subnets)
+    network = made_network(lab, cidr=str(second)) if brings_its_range else made_network(lab)
     spec = SubnetSpec(name=lab.name("subnet"), network=network.external_id, cidr=str(first))
     subnet = subnets.create(spec)
     lab.undo(lambda: subnets.delete(subnet.external_id, force=True))
@@ -249,8 +257,13 @@ def a_subnet_is_part_of_its_network(lab: Lab) -> None:
     assert (listed.name, listed.cidr, listed.network) == (spec.name, spec.cidr, network.external_id)
     with refused(AlreadyExists):
         subnets.create(spec)
-    with refused(InvalidRequest):
-        subnets.create(spec.model_copy(update={"name": lab.name("outside"), "cidr": "203.0.113.0/30"}))
+    if brings_its_range:
+        assert set(present(lab.driver.networks).get(network.external_id).cidrs) == {str(first), str(second)}
+        with refused(AlreadyExists):
+            subnets.create(spec.model_copy(update={"name": lab.name("beside"), "cidr": str(second)}))
+    else:
+        with refused(InvalidRequest):
+            subnets.create(spec.model_copy(update={"name": lab.name("outside"), "cidr": "203.0.113.0/30"}))
     renamed = subnets.update(subnet.external_id, spec.model_copy(update={"name": lab.name("other")}))
     assert renamed.name == lab.name("other")
     subnets.delete(renamed.external_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from providers.base import DiskSpec, NicSpec, VmSpec
 from providers.openstack.driver import OpenStackDriver
 from tools.peers.openstack.simulator import Simulator
@@ -36,6 +38,7 @@ def test_a_list_costs_its_pages(simulator: Simulator, driver: OpenStackDriver) -
         assert simulator.cloud.calls - before == (BUDGETS["list"] - 1) * pages + 1
 
 
+@pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning")
 def test_the_sdk_reads_what_the_simulator_tells(simulator: Simulator, driver: OpenStackDriver) -> None:
     made(simulator, driver, 3)
     simulator.cloud.page = 2

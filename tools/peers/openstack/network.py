@@ -231,6 +231,11 @@ def _addresses(cloud: Cloud, net: Json, wanted: Any) -> list[Json]:
     return [{"subnet_id": each["id"], "ip_address": _free(each, taken)} for each in first if each]
 
 
+def free_address(cloud: Cloud, subnet: Json) -> str:
+    ports = [port for port in cloud.of("ports").values() if port["network_id"] == subnet["network_id"]]
+    return _free(subnet, {each["ip_address"] for port in ports for each in port["fixed_ips"]})
+
+
 def _free(subnet: Json, taken: set[str]) -> str:
     pool = subnet["allocation_pools"][0]
     address, last = ip_address(pool["start"]), ip_address(pool["end"])

@@ -1,4 +1,4 @@
-"""The simulated cloud behind one port: Keystone, Nova, Neutron, Cinder and Glance, each under a path of its own.
+"""The simulated cloud behind one port: Keystone, Nova, Neutron, Cinder, Glance and more, each under its path.
 
 Every answer is decided on in one thread, so the services need no locks. `python -m tools.peers.openstack.simulator`
 starts one to look at.
@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tools.peers.openstack import network, volume
+from tools.peers.openstack import balancers, names, network, objects, volume
 from tools.peers.openstack.compute import Compute
 from tools.peers.openstack.state import Cloud, Fault, Json, Refused, nova, now, shown
 
@@ -26,7 +26,12 @@ SERVICES = {
     "network": "network",
     "block-storage": "volume/v3",
     "image": "image",
+    "object-store": "swift/v1/AUTH_demo",
+    "dns": "dns",
+    "load-balancer": "balancing",
 }
+#: A DNS zone of the project.
+ZONE = "kvweb.test"
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -106,6 +111,8 @@ class Simulator:
                     "volume",
                     "v3",
                     "image",
+                    "dns",
+                    "balancing",
                 )
                 if not is_discovery:
                     return _refusal(401)
@@ -122,6 +129,9 @@ class Simulator:
             "volume": self._cinder,
             "network": self._neutron,
             "image": self._glance,
+            "swift": self._swift,
+            "dns": self._designate,
+            "balancing": self._octavia,
         }
         if service not in answer:
             return _refusal(404)
@@ -333,6 +343,59 @@ class Simulator:
                 return _refusal(404)
         return web.Response(status=204)
 
+    # -- Swift, Designate, Octavia ----------------------------------------------------------------------------------
+
+    async def _swift(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        # A key may have slashes, also two in a row.
+        container, _, key = request.path.removeprefix(f"/{SERVICES['object-store']}").lstrip("/").partition("/")
+        body = await request.read() if request.method == "PUT" else b""
+        return objects.answer(self.cloud, request, container, key, body)
+
+    async def _designate(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        if len(parts) < 2:
+            links = [{"rel": "self", "href": f"{self.url}/dns/v2"}]
+            return web.json_response({"versions": {"values": [{"id": "v2", "status": "CURRENT", "links": links}]}})
+        cloud = self.cloud
+        match (request.method, *parts[1:]):
+            case ("GET", "zones"):
+                wanted = request.query.get("name", "")
+                found = [each for each in cloud.of("zones").values() if wanted in ("", each["name"])]
+                return self._page(request, "zones", found)
+            case ("GET", "zones", zone, "recordsets"):
+                return self._page(request, "recordsets", names.sets_of(cloud, zone))
+            case ("POST", "zones", zone, "recordsets"):
+                return web.json_response(shown(names.create(cloud, zone, await request.json())), status=202)
+            case ("GET", "zones", zone, "recordsets", one):
+                return web.json_response(shown(names.one(cloud, zone, one)))
+            case ("PUT", "zones", zone, "recordsets", one):
+                return web.json_response(shown(names.update(cloud, zone, one, await request.json())), status=202)
+            case ("DELETE", "zones", zone, "recordsets", one):
+                return web.json_response(shown(names.delete(cloud, zone, one)), status=202)
+        return _refusal(404)
+
+    async def _octavia(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        if len(parts) < 2:
+            links = [{"rel": "self", "href": f"{self.url}/balancing/v2"}]
+            return web.json_response({"versions": [{"id": "v2.26", "status": "CURRENT", "links": links}]})
+        cloud = self.cloud
+        match (request.method, *parts[2:]):
+            case ("GET", "loadbalancers"):
+                return self._page(request, "loadbalancers", list(cloud.of("loadbalancers").values()))
+            case ("GET", "listeners"):
+                owner = request.query.get("load_balancer_id", "")
+                return self._page(request, "listeners", balancers.listeners_of(cloud, owner))
+            case ("POST", "loadbalancers"):
+                made = balancers.create(cloud, (await request.json())["loadbalancer"])
+                return web.json_response({"loadbalancer": shown(made)}, status=201)
+            case ("GET", "loadbalancers", one):
+                return web.json_response({"loadbalancer": shown(balancers.one(cloud, one))})
+            case ("GET", "loadbalancers", one, "status"):
+                return web.json_response({"statuses": {"loadbalancer": balancers.tree(cloud, one)}})
+            case ("DELETE", "loadbalancers", one):
+                balancers.delete(cloud, one, cascade=request.query.get("cascade") == "true")
+                return web.Response(status=204)
+        return _refusal(404)
+
     def _page(self, request: web.Request, key: str, items: list[Json]) -> web.StreamResponse:
         """A part of a list, and where the next one begins."""
         marker = request.query.get("marker")
@@ -346,6 +409,8 @@ class Simulator:
             following = f"{request.path}?limit={limit}&marker={page[-1]['id']}"
             if "/image/" in request.path:
                 body["next"] = following
+            elif "/dns/" in request.path:
+                body["links"] = {"next": self.url + following}
             else:
                 body[f"{key}_links"] = [{"rel": "next", "href": self.url + following}]
         return web.json_response(body)
@@ -386,6 +451,7 @@ def _fill(cloud: Cloud) -> dict[str, str]:
         made = network.create(cloud, "networks", {"name": name})
         network.create(cloud, "subnets", {"network_id": made["id"], "cidr": cidr, "ip_version": 4, "name": name})
         ids[word] = str(made["id"])
+    cloud.new("zones", {"name": f"{ZONE}.", "ttl": 3600, "status": "ACTIVE"})
     leads_out = network.create(
         cloud, "routers", {"name": "out", "external_gateway_info": {"network_id": outside["id"]}}
     )

@@ -124,7 +124,7 @@ class Cloud:
             service,
             region_name=config.region,
             endpoint_url=config.endpoint_url or None,
-            verify=str(_authority(config.tls_ca)) if config.tls_ca else None,
+            verify=str(_authority(config.ca)) if config.ca else None,
             config=SdkConfig(
                 connect_timeout=CONNECT_S,
                 read_timeout=config.timeout_s,

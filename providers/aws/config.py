@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from providers.base import Config
+from providers.base import Authority, Config, Deadline
 
 #: Families that are shown as sizes; any other type can be asked for by its name.
 SIZES = ("t3.*", "t3a.*", "t4g.*", "m7i.*", "m7g.*", "c7i.*", "r7i.*")
@@ -81,9 +81,7 @@ class AwsConfig(Config):
         description="Owner and name, one a line: “136693071363/debian-12-amd64-*”. The newest of each is offered, "
         "beside the account's own images.",
     )
-    timeout_s: float = Field(
-        default=30.0, ge=1, le=300, title="Deadline", description="In seconds, for the answer to one call."
-    )
+    timeout_s: Deadline = 30.0
     attempts: int = Field(
         default=4, ge=1, le=10, title="Attempts", description="Of one call, when AWS is busy or the line breaks."
     )
@@ -95,13 +93,7 @@ class AwsConfig(Config):
         max_length=500,
         json_schema_extra=_OTHER,
     )
-    tls_ca: str = Field(
-        default="",
-        title="Authority",
-        description="The certificate (PEM) that the endpoint's own is signed with. Empty: the usual ones.",
-        max_length=50_000,
-        json_schema_extra={"multiline": True, **_OTHER},
-    )
+    ca: Authority = Field(default="", json_schema_extra={"multiline": True, **_OTHER})
 
     @field_validator("region")
     @classmethod

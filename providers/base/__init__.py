@@ -27,6 +27,7 @@ from providers.base.capabilities import (
     VolumeFeatures,
 )
 from providers.base.config import Config
+from providers.base.config_fields import Authority, Deadline
 from providers.base.driver import Driver
 from providers.base.errors import (
     AlreadyExists,
@@ -141,6 +142,7 @@ __all__ = [
     "QUIET",
     "AlreadyExists",
     "AuthenticationFailed",
+    "Authority",
     "BucketFeatures",
     "Buckets",
     "Cancelled",
@@ -154,6 +156,7 @@ __all__ = [
     "ConsoleKind",
     "ConsoleTarget",
     "Consoles",
+    "Deadline",
     "DiskDevice",
     "DiskFeatures",
     "DiskRecord",

@@ -76,8 +76,8 @@ class Api:
         self.config = config
         self.calls = 0
         """How many requests were sent."""
-        if config.ca_certificate:
-            check_pem(config.ca_certificate)
+        if config.ca:
+            check_pem(config.ca)
         self._client = Client(
             token=config.token.get_secret_value(),
             api_endpoint=config.endpoint,
@@ -90,8 +90,8 @@ class Api:
         self._session = base._session
         self._session.auth = _no_auth
         self._session.hooks["response"].append(self._seen)
-        if config.ca_certificate:
-            self._session.mount("https://", _OwnCa(config.ca_certificate))
+        if config.ca:
+            self._session.mount("https://", _OwnCa(config.ca))
         self.is_open = True
 
     def close(self) -> None:

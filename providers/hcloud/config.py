@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from providers.base import Config
+from providers.base import Authority, Config, Deadline
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOKEN = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
@@ -35,21 +35,8 @@ class HcloudConfig(Config):
         max_length=500,
         json_schema_extra={"group": "Connection"},
     )
-    ca_certificate: str = Field(
-        default="",
-        title="CA certificate",
-        description="Of a gateway that uses a certificate authority of your own (PEM); beside those of the system.",
-        max_length=50_000,
-        json_schema_extra={"multiline": True, "group": "Connection"},
-    )
-    timeout_s: float = Field(
-        default=20.0,
-        gt=0,
-        le=300,
-        title="Patience (seconds)",
-        description="How long one request may wait for an answer.",
-        json_schema_extra={"group": "Connection"},
-    )
+    ca: Authority = ""
+    timeout_s: Deadline = 20.0
     action_timeout_s: float = Field(
         default=600.0,
         gt=0,
@@ -94,12 +81,6 @@ class HcloudConfig(Config):
             raise ValueError("The address must be plain, without user, question mark or hash")
         _ = parts.port  # raises ValueError for what is no port
         return endpoint.rstrip("/")
-
-    @model_validator(mode="after")
-    def _a_certificate(self) -> Self:
-        if self.ca_certificate and "BEGIN CERTIFICATE" not in self.ca_certificate:
-            raise ValueError("This is no certificate: it begins with -----BEGIN CERTIFICATE-----")
-        return self
 
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=100)]

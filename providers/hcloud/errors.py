@@ -136,4 +136,4 @@ def check_pem(pem: str) -> None:
     try:
         ssl.create_default_context().load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError) as exc:
-        raise InvalidRequest("The CA certificate cannot be read.", str(exc), field="ca_certificate") from exc
+        raise InvalidRequest("The CA certificate cannot be read.", str(exc), field="ca") from exc

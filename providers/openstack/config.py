@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from providers.base import Config
+from providers.base import Authority, Config, Deadline
 
 
 class OpenStackConfig(Config):
@@ -48,23 +48,11 @@ class OpenStackConfig(Config):
         max_length=255,
         json_schema_extra={"group": "From clouds.yaml"},
     )
-    ca: SecretStr | None = Field(
-        default=None,
-        title="Certificate of its authority",
-        description="PEM. Empty: the authorities that this machine trusts.",
-        json_schema_extra={"multiline": True, "group": "Connection"},
-    )
+    ca: Authority = ""
     interface: Literal["public", "internal", "admin"] = Field(
         default="public", title="Addresses of services", json_schema_extra={"group": "Connection"}
     )
-    call_timeout_s: float = Field(
-        default=30.0,
-        ge=1.0,
-        le=600.0,
-        title="Deadline of one call",
-        description="In seconds.",
-        json_schema_extra={"group": "Connection"},
-    )
+    timeout_s: Deadline = 30.0
     wait_timeout_s: float = Field(
         default=900.0,
         ge=1.0,

@@ -44,7 +44,7 @@ class Cloud:
         self._ca_file: Path | None = None
         self.cache: dict[str, tuple[float, Any]] = {}
         try:
-            self.session = Session(auth=_plugin(config), verify=self._verify(), timeout=config.call_timeout_s)
+            self.session = Session(auth=_plugin(config), verify=self._verify(), timeout=config.timeout_s)
             self.access = self._signed_in()
             self.project_id = str(self.access.project_id or "")
             self.region = self._region()
@@ -149,7 +149,7 @@ class Cloud:
             return AuthenticationFailed(sentence + self._clock_words(error), str(error), field="credential_secret")
         with suppress(Exception):
             unscoped = v3.Password(**_user(config), unscoped=True)
-            session = Session(auth=unscoped, verify=self.session.verify, timeout=config.call_timeout_s)
+            session = Session(auth=unscoped, verify=self.session.verify, timeout=config.timeout_s)
             try:
                 answer = session.get(f"{_versioned_url(config.auth_url)}/auth/projects")
                 names = sorted(str(each.get("name")) for each in answer.json().get("projects", ()))
@@ -195,11 +195,9 @@ class Cloud:
 
     def _verify(self) -> bool | str:
         """What certificates are held against; the SDK takes an authority as a file only."""
-        pem = self.config.ca.get_secret_value().strip() if self.config.ca else ""
+        pem = self.config.ca
         if not pem:
             return True
-        if "BEGIN CERTIFICATE" not in pem:
-            raise InvalidRequest("This is no certificate in PEM.", field="ca")
         with tempfile.NamedTemporaryFile("w", prefix="kvweb-ca-", suffix=".pem", delete=False) as file:
             file.write(pem + "\n")
         self._ca_file = Path(file.name)

@@ -110,7 +110,7 @@ def _offline(mode: str, **settings: Any) -> Harness:
             password=SecretStr(cloud.password),
             project="demo",
             serial_console=True,
-            call_timeout_s=10,
+            timeout_s=10,
             wait_timeout_s=20,
         ),
         simulator.content,

@@ -10,12 +10,14 @@ from pydantic import Field, SecretStr, ValidationError
 
 from providers import base
 from providers.base import (
+    Authority,
     Cancelled,
     Capabilities,
     CloudInit,
     Config,
     ConsoleFeatures,
     ConsoleKind,
+    Deadline,
     Driver,
     GuestUser,
     InvalidRequest,
@@ -36,6 +38,7 @@ from providers.base import (
     translated,
 )
 from providers.fake.plugin import CAPABILITIES, PLUGIN
+from providers.registry import plugin
 
 
 class ExampleConfig(Config):
@@ -43,6 +46,35 @@ class ExampleConfig(Config):
     port: int = Field(default=22, title="Port", description="On which port.")
     token: SecretStr | None = None
     password: SecretStr = SecretStr("")
+
+
+# -- fields of configs that kinds share ---------------------------------------------------------------------------
+
+
+class HttpsConfig(Config):
+    ca: Authority = ""
+    timeout_s: Deadline = 20.0
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "words"),
+    [
+        ({"ca": "hello"}, "ca", "This is no certificate"),
+        ({"timeout_s": 0}, "timeout_s", "greater than or equal"),
+        ({"timeout_s": 3600}, "timeout_s", "less than or equal"),
+    ],
+)
+def test_what_is_no_certificate_and_no_deadline_is_named(values: dict[str, str], field: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words) as caught:
+        HttpsConfig.read(values)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("kind", ["aws", "hcloud", "openstack", "vsphere"])
+def test_every_cloud_has_an_authority_and_a_deadline_under_one_name(kind: str) -> None:
+    fields_of_kind = plugin(kind).config.model_fields
+    assert fields_of_kind["ca"].title == HttpsConfig.model_fields["ca"].title
+    assert fields_of_kind["timeout_s"].title == HttpsConfig.model_fields["timeout_s"].title
 
 
 # -- capabilities -------------------------------------------------------------------------------------------------

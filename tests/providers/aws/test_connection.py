@@ -115,7 +115,7 @@ def test_a_certificate_that_nobody_trusts_is_told_and_an_own_authority_is_taken(
     with behind_tls(peer.url, certificate, key) as url:
         with pytest.raises(Unreachable, match="certificate"):
             AwsDriver(peer.config(endpoint_url=url))
-        driver = AwsDriver(peer.config(endpoint_url=url, tls_ca=certificate.read_text()))
+        driver = AwsDriver(peer.config(endpoint_url=url, ca=certificate.read_text()))
         driver.ping()
         driver.close()
 

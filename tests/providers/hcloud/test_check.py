@@ -133,20 +133,20 @@ def test_a_certificate_of_ones_own_is_refused_until_its_authority_is_given(tmp_p
         assert config.endpoint.startswith("https://")
         with pytest.raises(Unreachable, match="is a CA certificate needed"):
             HcloudDriver(config)
-        with HcloudDriver(config.model_copy(update={"ca_certificate": pem})) as driver:
+        with HcloudDriver(config.model_copy(update={"ca": pem})) as driver:
             assert driver.machines.list() == []
 
 
 def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
     pem, both = certificate(tmp_path, name="192.0.2.1")
     with served(both) as peer, pytest.raises(Unreachable, match="another name"):
-        HcloudDriver(config_of(peer).model_copy(update={"ca_certificate": pem}))
+        HcloudDriver(config_of(peer).model_copy(update={"ca": pem}))
 
 
 def test_a_ca_certificate_that_is_none_is_named(peer: Peer) -> None:
     pem = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n"
     with pytest.raises(InvalidRequest, match="cannot be read"):
-        HcloudDriver(config_of(peer).model_copy(update={"ca_certificate": pem}))
+        HcloudDriver(config_of(peer).model_copy(update={"ca": pem}))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_ca_certificate_that_is_none_is_named(peer: Peer) -> None:
         ({"endpoint": "http://example.org/v1"}, "Without TLS"),
         ({"endpoint": "ftp://example.org"}, "https://"),
         ({"endpoint": "https://user:pass@example.org/v1"}, "plain"),
-        ({"ca_certificate": "nonsense"}, "no certificate"),
+        ({"ca": "nonsense"}, "no certificate"),
         ({"location": "Falkenstein!"}, "pattern"),
     ],
 )

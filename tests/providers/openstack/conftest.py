@@ -26,7 +26,7 @@ def config(simulator: Simulator) -> OpenStackConfig:
         username="tester",
         password=SecretStr("right"),
         project="demo",
-        call_timeout_s=5,
+        timeout_s=5,
         wait_timeout_s=10,
     )
 

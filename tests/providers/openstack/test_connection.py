@@ -24,7 +24,6 @@ WRONG: dict[str, tuple[dict[str, Any], type[ProviderError], str, str]] = {
     "interface": ({"interface": "admin"}, InvalidRequest, "interface", "no compute service"),
     "no Keystone": ({"auth_url": "URL/nowhere"}, InvalidRequest, "auth_url", "no Keystone"),
     "nobody there": ({"auth_url": "http://127.0.0.1:9"}, Unreachable, "", "does not answer"),
-    "no certificate": ({"ca": SecretStr("hello")}, InvalidRequest, "ca", "no certificate"),
     "credential": (
         {"credential_id": "credential", "credential_secret": SecretStr("no")},
         AuthenticationFailed,
@@ -46,7 +45,7 @@ def test_what_is_wrong_is_named(case: str, config: OpenStackConfig, simulator: S
 
 def test_an_application_credential_is_enough(config: OpenStackConfig) -> None:
     only = OpenStackConfig(
-        auth_url=config.auth_url, credential_id="credential", credential_secret=SecretStr("right"), call_timeout_s=5
+        auth_url=config.auth_url, credential_id="credential", credential_secret=SecretStr("right"), timeout_s=5
     )
     with OpenStackDriver(only) as driver:
         assert driver.cloud.access.project_name == "demo"

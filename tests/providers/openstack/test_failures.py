@@ -149,7 +149,7 @@ def test_a_full_cloud_and_a_full_quota_are_told_apart(simulator: Simulator, driv
 
 
 def test_cut_slow_and_throttled_calls_are_what_they_are(simulator: Simulator, config: OpenStackConfig) -> None:
-    with OpenStackDriver(config.model_copy(update={"call_timeout_s": 1})) as driver:
+    with OpenStackDriver(config.model_copy(update={"timeout_s": 1})) as driver:
         for kind, error in (("cut", Unreachable), ("slow", Unreachable), ("503", Unreachable)):
             simulator.fail("*", kind)
             with pytest.raises(error):

@@ -7,15 +7,19 @@ refused as announced, and what cannot be sent now kept for later without an exce
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from websockify.websocket import WebSocket, WebSocketWantReadError
 
 from vms.console.closing import REASON_BYTES, Closing, Code
 from vms.console.handshake import Headers
+
+if TYPE_CHECKING:
+    from vms.console.duct import Duct
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 #: The longest frame and the longest message that a browser may send; what people type and paste is far below.
@@ -28,6 +32,8 @@ LONG_BYTES = 8 * 1024
 #: Unmasking so few bytes as one number is quicker than making arrays.
 FEW_BYTES = 64
 _RESERVED_BITS = 0x70
+#: The first byte of a frame that is a whole binary message, as nearly all are.
+_WHOLE, _MASKED = 0x80 | BINARY, 0x80
 
 #: Read by one socket at a time, in the loop's thread; nothing stays in it between two callbacks.
 SCRATCH = memoryview(bytearray(MESSAGE_BYTES))
@@ -45,18 +51,44 @@ class Broken(Exception):
         self.closing = closing
 
 
-def unmasked(data: memoryview | bytes, mask: bytes) -> bytes:
+def unmasked(data: memoryview | bytes, mask: memoryview | bytes) -> bytes:
     """`data` with the four bytes of `mask` laid over it again and again: that covers, and doing it again uncovers."""
     length = len(data)
     if length <= FEW_BYTES:
-        pad = (mask * (length // 4 + 1))[:length]
+        pad = (bytes(mask) * (length // 4 + 1))[:length]
         return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")
     # Moved to where words are aligned, and to a whole number of them, before it is changed in place.
     words = bytearray(-(-length // 8) * 8)
     words[:length] = data
     array = numpy.frombuffer(words, numpy.uint64)
-    numpy.bitwise_xor(array, numpy.frombuffer(mask * 2, numpy.uint64), out=array)
+    numpy.bitwise_xor(array, numpy.frombuffer(bytes(mask) * 2, numpy.uint64), out=array)
     return bytes(memoryview(words)[:length])
+
+
+def whole_message(data: memoryview | bytes, position: int) -> tuple[int, int] | None:
+    """Where payload and frame end, counted from `position`, of a binary message that is there as one masked frame.
+
+    None for all else, which is the engine's to judge: control frames, parts of messages, mistakes, what is not whole.
+    """
+    there = len(data) - position
+    if there < 6 or data[position] != _WHOLE:
+        return None
+    length, size = data[position + 1] - _MASKED, 6
+    if length < 0:
+        return None
+    if length >= 126:
+        size = 8 if length == 126 else 14
+        length = int.from_bytes(data[position + 2 : position + size - 4], "big")
+    return (size, size + length) if there >= size + length and length <= MESSAGE_BYTES else None
+
+
+def _header(opcode: int, length: int) -> bytes:
+    """Of a whole message to the browser."""
+    if length <= 125:
+        return bytes((0x80 | opcode, length))
+    if length < 65536:
+        return struct.pack(">BBH", 0x80 | opcode, 126, length)
+    return struct.pack(">BBQ", 0x80 | opcode, 127, length)
 
 
 class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no types
@@ -115,7 +147,13 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
         messages: list[bytes] = []
         position = 0
         was_ending = self._sent_close
-        while not self._received_close:
+        while position < len(data) and not self._received_close:
+            if not was_ending and not self._partial_msg and (found := whole_message(data, position)) is not None:
+                start, end = position + found[0], position + found[1]
+                if end > start:
+                    messages.append(unmasked(data[start:end], data[start - 4 : start]))
+                position = end
+                continue
             frame = self._decode_hybi(data[position:])
             if frame is None:
                 break
@@ -164,7 +202,7 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
         return frame
 
     def _unmask(self, data: memoryview | bytes, mask: memoryview | bytes) -> bytes:
-        return unmasked(data, bytes(mask))
+        return unmasked(data, mask)
 
     def handle_ping(self, data: bytes) -> None:
         # Only the newest ping needs an answer: who does not read our answers gets no more of them.
@@ -203,16 +241,30 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
         """Send what waits. Raises Gone."""
         self._flush()
 
+    def pass_on(self, duct: Duct, count: int) -> None:
+        """Send the `count` bytes in `duct` as a binary message, or keep what does not fit. Raises Gone."""
+        header = _header(BINARY, count)
+        if self._sent_close or self._send_buffer:
+            rest = duct.rest()
+            self._send_buffer += b"" if self._sent_close else header + rest
+            return
+        try:
+            # The kernel waits with it for the bytes that follow at once.
+            sent = self.socket.send(header, socket.MSG_MORE)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as exc:
+            duct.clear()
+            raise Gone from exc
+        if sent == len(header):
+            duct.give(self.socket)
+        if duct.inside:
+            self._send_buffer = header[sent:] + duct.rest()
+
     def _sendmsg(self, opcode: int, message: memoryview | bytes) -> None:
         if self._sent_close and opcode != CLOSE:
             return
-        length = len(message)
-        if length <= 125:
-            header = struct.pack(">BB", 0x80 | opcode, length)
-        elif length < 65536:
-            header = struct.pack(">BBH", 0x80 | opcode, 126, length)
-        else:
-            header = struct.pack(">BBQ", 0x80 | opcode, 127, length)
+        header, length = _header(opcode, len(message)), len(message)
         if self._send_buffer:
             self._send_buffer += header + message
             return
@@ -226,7 +278,8 @@ class ConsoleSocket(WebSocket):  # type: ignore[misc] # websockify publishes no 
             self._send_buffer = header[sent:] + bytes(message)
         elif sent < len(header) + length:
             self._send_buffer = bytes(message[sent - len(header) :])
-        self._end_when_both_closed()
+        if self._sent_close:
+            self._end_when_both_closed()
 
     def _flush(self) -> None:
         if self._send_buffer:

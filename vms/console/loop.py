@@ -1,24 +1,30 @@
 """One thread that waits for many sockets: callbacks for readiness, timers, and a door for worker threads.
 
 Readiness callbacks on plain sockets, and no transports or streams, because a console that nobody uses should cost the
-two sockets and a small object. The selector is epoll or kqueue: `select` ends at file descriptor 1023.
+two sockets and a small object. It is epoll and a table, without the standard library's selectors in between: those
+make two objects a socket, and as many calls for each byte that comes as all the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import itertools
 import logging
-import selectors
+import select
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
 
+from vms.console.duct import Duct
+
 logger = logging.getLogger(__name__)
 
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+#: The other side is gone, or worse: whatever is waited for is to be tried, and will fail.
+_OVER = ~(READ | WRITE)
 Ready = Callable[[int], None]
 Later = Callable[[], None]
 
@@ -37,7 +43,8 @@ class Timer:
 
 class Loop:
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
+        self._ready: dict[int, Ready] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._from_threads: deque[Later] = deque()
@@ -47,17 +54,28 @@ class Loop:
         self._running = True
         self.watch(self._door, READ, self._answer_door)
 
+    @functools.cached_property
+    def duct(self) -> Duct:
+        """The pipe that all consoles of this loop share."""
+        return Duct()
+
     # -- sockets -------------------------------------------------------------------------------------------------------
 
     def watch(self, sock: socket.socket, interest: int, ready: Ready) -> None:
-        self._selector.register(sock, interest, ready)
+        number = sock.fileno()
+        self._epoll.register(number, interest)
+        self._ready[number] = ready
 
     def change(self, sock: socket.socket, interest: int, ready: Ready) -> None:
-        self._selector.modify(sock, interest, ready)
+        number = sock.fileno()
+        self._epoll.modify(number, interest)
+        self._ready[number] = ready
 
     def forget(self, sock: socket.socket) -> None:
         """Stop watching; call it before the socket is closed."""
-        self._selector.unregister(sock)
+        number = sock.fileno()
+        del self._ready[number]
+        self._epoll.unregister(number)
 
     # -- time and threads ----------------------------------------------------------------------------------------------
 
@@ -93,12 +111,15 @@ class Loop:
     # -- running -------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        select, timers = self._selector.select, self._timers
+        poll, timers, table = self._epoll.poll, self._timers, self._ready
         while self._running:
-            timeout = max(0.0, timers[0][0] - time.monotonic()) if timers else None
-            for key, events in select(timeout):
+            for number, events in poll(max(0.0, timers[0][0] - time.monotonic()) if timers else None):
+                # What came before in this round may have ended this one.
+                ready = table.get(number)
+                if ready is None:
+                    continue
                 try:
-                    key.data(events)
+                    ready(READ | WRITE if events & _OVER else events)
                 except Exception:
                     logger.exception("A console's callback failed")
             if timers and timers[0][0] <= time.monotonic():
@@ -108,9 +129,11 @@ class Loop:
         self._running = False
 
     def close(self) -> None:
-        self._selector.close()
+        self._epoll.close()
         self._door.close()
         self._knocker.close()
+        if "duct" in self.__dict__:
+            self.duct.close()
 
     def _ring(self) -> None:
         now = time.monotonic()

@@ -33,6 +33,10 @@ class Machine(Protocol):
     def has_more(self) -> bool:
         """Whether bytes were already read that `receive` would give, so that the socket alone would not tell."""
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether the bytes on `sock` are the console's and nothing else, so that they need not be looked at."""
+
     def receive(self) -> Sequence[memoryview | bytes]:
         """Read once; what is lent is good until the next read of anybody. Raises Gone."""
 
@@ -61,6 +65,11 @@ class Plain:
         self._waiting = b""
 
     @property
+    def is_bare(self) -> bool:
+        # Not of a class that only looks like a socket, or that deciphers.
+        return type(self.sock) is socket.socket
+
+    @property
     def is_full(self) -> bool:
         return bool(self._waiting)
 
@@ -71,7 +80,8 @@ class Plain:
     def push(self, data: bytes) -> None:
         waiting = self._waiting + data if self._waiting else data
         sent = sent_of(self.sock, waiting)
-        self._waiting = waiting[sent:] if sent < len(waiting) else b""
+        if sent < len(waiting) or self._waiting:
+            self._waiting = waiting[sent:]
 
     def flush(self) -> None:
         if self._waiting:

@@ -18,9 +18,15 @@ from vms.console.machine import PORTION, Machine
 from vms.console.rfb import Gate
 from vms.console.rfb_input import KEY, POINTER, QEMU, Input
 
+#: Once a read is filled, what follows is sent on without being looked at, until less than this came at once.
+STREAM_BYTES = 32 * 1024
 #: Of a machine that has much to say so many portions are taken in a row, before others have their turn.
 PORTIONS = 4
 _PEOPLE = {KEY, POINTER, QEMU}
+
+
+class _MachineGone(Gone):
+    """It is the machine that is not there any more, and not the browser."""
 
 
 class Relay:
@@ -31,6 +37,7 @@ class Relay:
         "_machine",
         "_machine_interest",
         "_on_end",
+        "_streams",
         "_vnc",
         "_ws",
         "_ws_interest",
@@ -56,6 +63,7 @@ class Relay:
         # A browser's messages can only be told apart when we know where they begin: behind the gate.
         self._gate = Gate(password) if self._vnc else None
         self._input = Input(drives=False)
+        self._streams = False
         self.drives = False
         self._ws_interest = self._machine_interest = 0
         self.is_running = False
@@ -130,23 +138,20 @@ class Relay:
         if not self.is_running:
             return
         for _ in range(PORTIONS if events & READ else 0):
+            if self._ws.is_full:
+                break
             try:
-                portions = self._machine.receive() if not self._ws.is_full else ()
-            except Gone:
+                goes_on = self._pass_on() if self._streams else self._carry()
+            except _MachineGone:
                 self._on_end(Closing(Code.ENDED))
                 return
-            try:
-                for portion in portions:
-                    self.from_machine += len(portion)
-                    self._give(portion)
             except Gone:
                 self._on_end(Closing(Code.NORMAL, "The browser closed the console."))
                 return
             except Refused as refused:
                 self._on_end(refused.closing)
                 return
-            # A read that was not filled has taken all that was there.
-            if not portions or len(portions[-1]) < len(PORTION):
+            if not goes_on:
                 break
         if events & WRITE:
             try:
@@ -155,6 +160,33 @@ class Relay:
                 self._on_end(Closing(Code.ENDED))
                 return
         self._update()
+
+    def _carry(self) -> bool:
+        """Read the machine once and send that on; whether more may be there. Raises Gone and Refused."""
+        try:
+            portions = self._machine.receive()
+        except Gone as exc:
+            raise _MachineGone from exc
+        for portion in portions:
+            self.from_machine += len(portion)
+            self._give(portion)
+        # A read that was not filled has taken all that was there.
+        is_filled = bool(portions) and len(portions[-1]) == len(PORTION)
+        self._streams = is_filled and self._gate is None and self._machine.is_bare
+        return is_filled
+
+    def _pass_on(self) -> bool:
+        """The same without reading what it is, which nobody here needs to know of a screen that is open."""
+        duct = self._loop.duct
+        try:
+            count = duct.take(self._machine.sock)
+        except Gone as exc:
+            raise _MachineGone from exc
+        self._streams = count >= STREAM_BYTES
+        if count:
+            self.from_machine += count
+            self._ws.pass_on(duct, count)
+        return self._streams
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
 

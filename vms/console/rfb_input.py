@@ -44,6 +44,12 @@ class Input:
 
     def feed(self, data: bytes | memoryview) -> bytes:
         """What goes on to the machine. Raises Refused."""
+        if self._is_one_stroke(data):
+            message = bytes(data)
+            if self.drives:
+                self._remember(message[0], message)
+                return message
+            return b""
         buffer = self._buffer + bytes(data) if self._buffer else bytes(data)
         passed: list[bytes] = []
         position = 0
@@ -84,6 +90,13 @@ class Input:
                 passed.append(message)
         self._buffer = buffer[position:]
         return b"".join(passed)
+
+    def _is_one_stroke(self, data: bytes | memoryview) -> bool:
+        """One whole message of keyboard or mouse and nothing around it, as a browser sends what a person does."""
+        if self._rest or self._buffer or not self._has_begun or not data:
+            return False
+        kind = data[0]
+        return kind in {KEY, POINTER} and len(data) == _FIXED[kind]
 
     def let_go(self) -> bytes:
         """Stop driving: the messages that let up what is still held down; nobody else would ever do it."""

@@ -122,6 +122,9 @@ class Upstream:
 
     __slots__ = ("_early", "_head", "_is_ended", "_left", "_waiting", "sock")
 
+    #: Frames have headers.
+    is_bare = False
+
     def __init__(self, sock: socket.socket, early: bytes = b"") -> None:
         sock.setblocking(False)
         self.sock = sock

@@ -171,6 +171,7 @@ _FACTS = {
     "numa_nodes": "NUMA nodes",
     "uefi": "UEFI firmware",
     "region": "Region",
+    "lacks": "Rights that the account lacks",
 }
 
 

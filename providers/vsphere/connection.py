@@ -28,6 +28,7 @@ class Connection:
     """An open session. Not for several threads at once; `calls` counts what went over the line."""
 
     content: Any
+    session_key: str
 
     def __init__(self, config: VsphereConfig) -> None:
         self.config = config
@@ -70,7 +71,7 @@ class Connection:
             instance = vim.ServiceInstance("ServiceInstance", self.stub)
             self.content = instance.RetrieveContent()
             password = self.config.password.get_secret_value()
-            self.content.sessionManager.Login(self.config.username, password, None)
+            self.session_key = str(self.content.sessionManager.Login(self.config.username, password, None).key)
             for known in self._views.values():
                 fresh = self._made(known.container, known.kinds)
                 object.__setattr__(known.handle, "_moId", fresh._moId)

@@ -12,15 +12,17 @@ from providers.base import (
     InvalidRequest,
     NotFound,
     NotSupported,
+    PowerState,
     Progress,
     VmRecord,
 )
 from providers.vsphere.creation import grow
 from providers.vsphere.datastores import demand_file
 from providers.vsphere.errors import vendor_calls
+from providers.vsphere.native import vim
 from providers.vsphere.part import Part
 from providers.vsphere.properties import below, children
-from providers.vsphere.records import KIB_PER_GIB, backing_files, note_of
+from providers.vsphere.records import KIB_PER_GIB, backing_files, note_of, power_of
 from providers.vsphere.site import read_site
 
 
@@ -97,7 +99,38 @@ class VsphereDisks(Part, Disks):
             return self.rearranged(external_id, layout)
 
     def move(self, external_id: str, disk_id: str, pool: str, progress: Progress = QUIET) -> VmRecord:
-        raise NotSupported("Move the VM to another datastore in vCenter.")
+        """The server copies the disk and lets go of the original; the VM's other files stay where they are."""
+        if not pool:
+            raise InvalidRequest("Choose the datastore.", field="pool")
+        with vendor_calls():
+            found, _ = self.look(external_id)
+            layout = self.layout(external_id)
+            disk = layout.disk(disk_id)
+            file, store = _file(disk), read_site(self.connection).datastore(pool)
+            if file.startswith(f"[{store.text('name')}] "):
+                return self.record(external_id)
+            if power_of(found)[0] is not PowerState.STOPPED:
+                raise Conflict("Stop the VM first.")
+            if "snapshot" in found.values:
+                raise Conflict("The VM has snapshots that need this disk where it is; delete them first.")
+            if self._is_taken(external_id, file):
+                raise Conflict("Another VM uses this disk or builds on it.")
+            place = vim.vm.RelocateSpec.DiskLocator(
+                diskId=disk.key, datastore=self.connection.object(vim.Datastore, store.id)
+            )
+            task = self.handle(external_id).RelocateVM_Task(vim.vm.RelocateSpec(disk=[place]))
+            self.run_task(task, progress, sentence="Copying the disk")
+            return self._noted_anew(external_id, file, disk_id)
+
+    def _noted_anew(self, external_id: str, old: str, disk_id: str) -> VmRecord:
+        """A disk that outlives its VM does so at its new place."""
+        found, _ = self.look(external_id)
+        known = note_of(found).of(found.text("config.instanceUuid"))
+        if old in known.attached:
+            moved = _file(self.layout(external_id).disk(disk_id))
+            attached = tuple(moved if each == old else each for each in known.attached)
+            self.keep(external_id, replace(known, attached=attached), vim.vm.ConfigSpec())
+        return self.record(external_id)
 
     def set_iso(self, external_id: str, image: str | None, *, force: bool = False) -> VmRecord:
         """The server takes a medium out of a running guest's hands without asking, so `force` changes nothing."""

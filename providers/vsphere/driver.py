@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.base import Capabilities, Config, Driver, Features
+from providers.vsphere import privileges
 from providers.vsphere.clones import VsphereClones
 from providers.vsphere.config import VsphereConfig
 from providers.vsphere.connection import Connection, demand_open
@@ -21,7 +22,7 @@ from providers.vsphere.pools import VspherePools
 from providers.vsphere.power import VspherePower
 from providers.vsphere.properties import read_one
 from providers.vsphere.reshape import VsphereReshape
-from providers.vsphere.site import read_site, vm_folder
+from providers.vsphere.site import read_site
 from providers.vsphere.snapshots import VsphereSnapshots
 from providers.vsphere.volumes import VsphereVolumes
 
@@ -68,18 +69,19 @@ class VsphereDriver(Driver):
         self.events = VsphereEvents(*parts)
 
     def probe(self) -> Capabilities:
-        """What this server can do; also whether the configured datacenter and folder are there."""
+        """What this server can do and the account may; also whether the configured datacenter and folder are there."""
         demand_open(self.connection)
         with vendor_calls():
-            vm_folder(self.connection)
-            clusters = read_site(self.connection).of("ClusterComputeResource", "ComputeResource")
+            site = read_site(self.connection)
+            missing = privileges.lacking(self.connection, site)
+            clusters = site.of("ClusterComputeResource", "ComputeResource")
         declared = PLUGIN.declares
         zones = {name: name for name in sorted(each.text("name") for each in clusters)}
         found: dict[str, Features | None] = {"machines": declared.machines.model_copy(update={"zones": zones})}
         if not self.connection.is_vcenter:
             fewer = {"zones": zones, "create_from_image": False, "full_copy": False}
             found = {"machines": declared.machines.model_copy(update=fewer), "clones": None}
-        return declared.model_copy(update=found)
+        return privileges.offered(declared.model_copy(update=found), missing)
 
     def ping(self) -> None:
         demand_open(self.connection)

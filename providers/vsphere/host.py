@@ -6,7 +6,9 @@ from providers.base import Host, HostRecord
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.native import vim
 from providers.vsphere.part import Part
+from providers.vsphere.privileges import lacking
 from providers.vsphere.properties import Found, in_view, retrieve, wanted
+from providers.vsphere.site import read_site
 
 _HOST_PATHS = (
     "name",
@@ -25,7 +27,7 @@ _MIB = 1024**2
 
 class VsphereHost(Part, Host):
     def info(self) -> HostRecord:
-        """Sums of all hosts; each host and cluster is named among the details. One call."""
+        """Sums of all hosts; each host and cluster is named among the details, and which rights the account lacks."""
         with vendor_calls():
             view = self.connection.view(vim.HostSystem, vim.ComputeResource, vim.VirtualMachine)
             asked = [
@@ -35,6 +37,7 @@ class VsphereHost(Part, Host):
             ]
             found = list(retrieve(self.connection, [in_view(view)], asked))
             about = self.connection.content.about
+            missing = lacking(self.connection, read_site(self.connection))
         hosts = [each for each in found if each.kind == "HostSystem"]
         vms = [each for each in found if each.kind == "VirtualMachine" and not each.is_true("config.template")]
         names = {each.id: each.text("name") for each in found if each.kind.endswith("ComputeResource")}
@@ -51,6 +54,7 @@ class VsphereHost(Part, Host):
                 "product": str(about.fullName or ""),
                 "api": str(about.apiVersion or ""),
                 "hosts": {each.text("name"): _state(each) for each in hosts},
+                "lacks": list(missing),
                 "clusters": sorted(set(names.values())),
             },
         )

@@ -61,7 +61,13 @@ PLUGIN = Plugin(
             remove_cloud_init=True,
         ),
         disks=DiskFeatures(
-            hot_plug=True, grow=True, existing=True, iso=True, shared=True, buses=frozenset({"scsi", "sata", "nvme"})
+            hot_plug=True,
+            grow=True,
+            existing=True,
+            iso=True,
+            shared=True,
+            move=True,
+            buses=frozenset({"scsi", "sata", "nvme"}),
         ),
         nics=NicFeatures(
             hot_plug=True, change_network=True, link=True, mac=True, models=frozenset({"vmxnet3", "e1000e", "e1000"})
@@ -74,7 +80,7 @@ PLUGIN = Plugin(
         images=ImageFeatures(
             add_from_url=True, add_from_file=True, delete=True, isos=True, formats=frozenset({"iso", "ova", "vmdk"})
         ),
-        networks=NetworkFeatures(create=True, vlan=True, modes=frozenset({NetworkMode.BRIDGE})),
+        networks=NetworkFeatures(create=True, update=True, vlan=True, modes=frozenset({NetworkMode.BRIDGE})),
         host=HostFeatures(),
         metrics=MetricsFeatures(vms=True, host=True, memory_used=True),
         events=EventFeatures(),

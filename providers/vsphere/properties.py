@@ -81,13 +81,9 @@ def wanted(kind: Any, *paths: str) -> Any:
     return _COLLECTOR.PropertySpec(type=kind, pathSet=list(paths))
 
 
-def in_view(view: Any) -> Any:
-    """All objects of a view."""
-    return _COLLECTOR.ObjectSpec(
-        obj=view,
-        skip=True,
-        selectSet=[_COLLECTOR.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)],
-    )
+def in_view(view: Any, *onwards: Any) -> Any:
+    """All objects of a view, and what is reached from them."""
+    return _COLLECTOR.ObjectSpec(obj=view, skip=True, selectSet=[step(vim.view.ContainerView, "view", *onwards)])
 
 
 def one(obj: Any, *onwards: Any) -> Any:

@@ -334,3 +334,35 @@ def test_the_host_page_sums_up_all_hosts(driver: VsphereDriver) -> None:
     assert (info.cpus_total or 0) > 0
     assert (info.memory_total_mib or 0) > 0
     assert "DC0_H0" in info.details["hosts"]
+
+
+# -- disks that move ---------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_moves_to_another_datastore_and_nothing_else_does(
+    driver: VsphereDriver, make_vm: MakeVm, vcenter: Backend, door: Door
+) -> None:
+    other = next(pool for pool in driver.pools.list() if pool.external_id != vcenter.pool)
+    vm = make_vm()
+    volume = driver.volumes.create(VolumeSpec(name=f"{vm.name}-data", size_gib=2, pool=vcenter.pool))
+    driver.disks.attach(vm.external_id, DiskSpec(volume=volume.external_id))
+    first, second = driver.machines.get(vm.external_id).disks or ()
+    with door.failing("RelocateVM_Task", fault="NoDiskSpace"), pytest.raises(OutOfCapacity):
+        driver.disks.move(vm.external_id, second.external_id, other.external_id)
+    stayed, moved = driver.disks.move(vm.external_id, second.external_id, other.external_id).disks or ()
+    assert stayed == first
+    assert (moved.pool, moved.size_gib, moved.bus) == (other.external_id, 2, second.bus)
+    assert moved.volume.startswith(f"[{other.name}] ")
+    # Again is no harm.
+    again = driver.disks.move(vm.external_id, second.external_id, other.external_id)
+    assert again.disks == (stayed, moved)
+    with pytest.raises(NotFound):
+        driver.disks.move(vm.external_id, second.external_id, "no-such-datastore")
+    driver.power.start(vm.external_id)
+    with pytest.raises(Conflict):
+        driver.disks.move(vm.external_id, second.external_id, vcenter.pool)
+    driver.power.stop(vm.external_id, force=True)
+    # It existed before it was attached, and outlives its VM at the new place too.
+    driver.machines.delete(vm.external_id)
+    assert driver.volumes.get(moved.volume).pool == other.external_id
+    driver.volumes.delete(moved.volume)

@@ -219,13 +219,6 @@ MENDS = (
         "\t}\n\n\tfor i, pg",
     ),
     Mend(
-        "host_system.go",
-        "a host starts VMs by itself",
-        "{&hs.ConfigManager.StorageSystem, NewHostStorageSystem(&hs.HostSystem)},",
-        "{&hs.ConfigManager.StorageSystem, NewHostStorageSystem(&hs.HostSystem)},\n"
-        "\t\t{&hs.ConfigManager.AutoStartManager, &HostAutoStartManager{}},",
-    ),
-    Mend(
         "virtual_machine.go",
         "moving storage moves disks",
         "\t\tMap.Update(vm, changes)\n\n\t\treturn nil, nil\n\t})\n\n\treturn &methods.RelocateVM_TaskBody{",

@@ -1,4 +1,4 @@
-// Added to govmomi's package simulator: port groups of single hosts, starting with the host, and an account's rights.
+// Added to govmomi's package simulator: port groups of single hosts, and an account's rights.
 package simulator
 
 import (
@@ -57,6 +57,13 @@ func (s *HostNetworkSystem) UpdatePortGroup(ctx *Context, c *types.UpdatePortGro
 	groups := append([]types.HostPortGroup(nil), s.NetworkInfo.Portgroup...)
 	groups[at].Spec = c.Portgrp
 	s.NetworkInfo.Portgroup = groups
+	for i := range s.NetworkInfo.Vswitch {
+		for j, each := range s.NetworkInfo.Vswitch[i].Portgroup {
+			if each == c.PgName {
+				s.NetworkInfo.Vswitch[i].Portgroup[j] = c.Portgrp.Name
+			}
+		}
+	}
 	body.Res = &types.UpdatePortGroupResponse{}
 	return body
 }
@@ -84,28 +91,6 @@ func (s *DistributedVirtualPortgroup) ReconfigureDVPortgroupTask(req *types.Reco
 	return &methods.ReconfigureDVPortgroup_TaskBody{
 		Res: &types.ReconfigureDVPortgroup_TaskResponse{Returnval: task.Run()},
 	}
-}
-
-// -- starting with the host --------------------------------------------------------------------------------------------
-
-type HostAutoStartManager struct {
-	mo.HostAutoStartManager
-}
-
-func (m *HostAutoStartManager) ReconfigureAutostart(req *types.ReconfigureAutostart) soap.HasFault {
-	if req.Spec.Defaults != nil {
-		m.Config.Defaults = req.Spec.Defaults
-	}
-	for _, wish := range req.Spec.PowerInfo {
-		kept := make([]types.AutoStartPowerInfo, 0, len(m.Config.PowerInfo)+1)
-		for _, each := range m.Config.PowerInfo {
-			if each.Key != wish.Key {
-				kept = append(kept, each)
-			}
-		}
-		m.Config.PowerInfo = append(kept, wish)
-	}
-	return &methods.ReconfigureAutostartBody{Res: &types.ReconfigureAutostartResponse{}}
 }
 
 // -- rights ------------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def check_options(spec: VmSpec, facts: HostFacts) -> None:
     offers.check_whole(
         asked,
         most_vcpus=max(spec.vcpus, options.max_vcpus),
-        memory_mib=max(spec.memory_mib, options.max_memory_mib),
+        memory_mib=spec.memory_mib if options.memory_slots else max(spec.memory_mib, options.max_memory_mib),
     )
     if options.secure_boot and spec.firmware == "bios":
         raise InvalidRequest("Secure Boot needs the firmware UEFI.", field="options.secure_boot")

@@ -318,7 +318,7 @@ def _differs(vm: Standing, known: Known) -> bool:
         vm.is_active != known.was_active
         or vm.domain.name() != machine.name
         or (vm.vcpus is not None and vm.vcpus != machine.vcpus)
-        or (vm.memory_kib is not None and vm.memory_kib // 1024 != machine.memory_most_mib)
+        or (vm.memory_kib is not None and vm.memory_kib // 1024 != machine.memory_built_in_mib)
     )
 
 

@@ -92,6 +92,15 @@ class KvmOptions(BaseModel):
         description="Up to so much can be given while it runs, by its balloon. 0: none beyond its memory.",
         json_schema_extra=_shown(MEMORY),
     )
+    memory_slots: int = Field(
+        default=0,
+        ge=0,
+        le=32,
+        title="Slots for memory",
+        description="With slots, memory above what it has is plugged in while it runs, in steps of 128 MiB. "
+        "0: its balloon gives it.",
+        json_schema_extra=_shown(MEMORY),
+    )
     numa: tuple[Cell, ...] = Field(
         default=(),
         max_length=64,

@@ -25,7 +25,7 @@ from providers.kvm.xml import note
 from providers.kvm.xml.build import Element, text_at, write
 from providers.kvm.xml.domain_reader import read_machine
 from providers.kvm.xml.edit import close_document, drop, open_document
-from providers.kvm.xml.memory import memory_of, write_amount
+from providers.kvm.xml.memory import MODULE_MIB, built_in_mib, cells_mib, memory_of, module, slots_of, write_amount
 from providers.kvm.xml.processor import vcpus_of, write_vcpus
 from providers.kvm.xml.shape import read_shape, write_shape
 
@@ -60,7 +60,7 @@ class KvmReshape(Part, Reshape):
             now, room = vcpus_of(root)
             # Room to grow stays; without it the most is just the number.
             room = max(room, vcpus) if room > now else vcpus
-            check_whole(read_shape(root), most_vcpus=room, memory_mib=memory_of(root)[1])
+            check_whole(read_shape(root), most_vcpus=room, memory_mib=cells_mib(root))
             write_vcpus(root, vcpus, room)
             self._define(root)
             if domain.isActive():
@@ -76,15 +76,24 @@ class KvmReshape(Part, Reshape):
                 raise InvalidRequest(f"The host has {most} MiB of memory in all.", field="memory_mib")
             root = self._next_document(domain)
             now, room = memory_of(root)
-            room = max(room, memory_mib) if room > now else memory_mib
-            check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=room)
+            room = max(room, memory_mib) if room > now or slots_of(root) else memory_mib
             write_amount(root, memory_mib, room)
+            check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=cells_mib(root))
+            plugged = _module_for(open_document(domain.XMLDesc(0)), memory_mib) if domain.isActive() else None
             self._define(root)
             if domain.isActive():
-                kib = memory_mib * 1024
-                if self._now(domain, lambda: domain.setMemoryFlags(kib, libvirt.VIR_DOMAIN_AFFECT_LIVE)):
-                    self._wait_for_balloon(domain, memory_mib)
+                self._give_memory(domain, memory_mib, plugged)
             return self._record(domain)
+
+    def _give_memory(self, domain: Any, memory_mib: int, plugged: Element | None) -> None:
+        """Plug in what is more than it has, and let its balloon do the rest."""
+        if plugged is not None and not self._now(
+            domain, lambda: domain.attachDeviceFlags(write(plugged), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        ):
+            return
+        kib = memory_mib * 1024
+        if self._now(domain, lambda: domain.setMemoryFlags(kib, libvirt.VIR_DOMAIN_AFFECT_LIVE)):
+            self._wait_for_balloon(domain, memory_mib)
 
     def set_flavor(self, external_id: str, flavor: str) -> VmRecord:
         del external_id, flavor
@@ -168,7 +177,7 @@ class KvmReshape(Part, Reshape):
                 check_flags(self.raw, facts, wanted.get("cpu_flags", ()))
                 listen = "none" if facts.is_local else "127.0.0.1"
                 write_shape(root, wanted, listen=listen, spice_listen=facts.spice_address)
-                check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=memory_of(root)[1])
+                check_whole(read_shape(root), most_vcpus=vcpus_of(root)[1], memory_mib=cells_mib(root))
                 if {"firmware", "secure_boot"} & set(wanted):
                     note.put(root, replace(note.from_document(root), fresh_firmware=True))
                 self._define(root)
@@ -254,6 +263,21 @@ class KvmReshape(Part, Reshape):
 
     def _record(self, domain: Any) -> VmRecord:
         return KvmMachines(self.connection, self.config).record(domain)
+
+
+def _module_for(live: Element, memory_mib: int) -> Element | None:
+    """The module that a running VM needs to have so much; raises InvalidRequest for an amount that no module has."""
+    more = memory_mib - built_in_mib(live)
+    if more <= 0 or not slots_of(live):
+        return None
+    if more % MODULE_MIB:
+        least, has = -(-more // MODULE_MIB) * MODULE_MIB, built_in_mib(live)
+        raise InvalidRequest(
+            f"While it runs it can have {has - MODULE_MIB + least} or {has + least} MiB: memory is plugged in in steps "
+            f"of {MODULE_MIB} MiB.",
+            field="memory_mib",
+        )
+    return module(more)
 
 
 def _differing(asked: KvmOptions, there: Mapping[str, Any], facts: HostFacts) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from providers.kvm.xml.amounts import number_of
 from providers.kvm.xml.build import Element, attribute_at, read, text_at
 from providers.kvm.xml.cards import vlan_of
 from providers.kvm.xml.elements import Note
-from providers.kvm.xml.memory import memory_of
+from providers.kvm.xml.memory import built_in_mib, memory_of
 from providers.kvm.xml.pending import pending
 from providers.kvm.xml.shape import read_shape
 
@@ -71,6 +71,8 @@ class SeenMachine:
     memory_mib: int = 0
     """What it has now; a balloon that is not blown up yet makes it more than was asked for."""
     memory_most_mib: int = 0
+    memory_built_in_mib: int = 0
+    """Less than the most where the rest can be plugged in."""
     """The most that it may have, which is what the host must keep for it."""
     virt_type: str = ""
     drives: tuple[SeenDrive, ...] = ()
@@ -106,6 +108,7 @@ def read_machine(text: str, next_text: str = "") -> SeenMachine:
         vcpus_max=most,
         memory_mib=memory_of(root)[0],
         memory_most_mib=memory_of(root)[1],
+        memory_built_in_mib=built_in_mib(root),
         virt_type=root.get("type") or "",
         drives=drives,
         later_drives=_further(drives, after, first_boot) if next_text else (),

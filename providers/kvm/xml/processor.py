@@ -9,6 +9,7 @@ from providers.base import InvalidRequest
 from providers.kvm.xml.amounts import mib_of, number_of
 from providers.kvm.xml.build import Element, add, attribute_at
 from providers.kvm.xml.edit import child, drop, drop_all, drop_if_empty, put
+from providers.kvm.xml.memory import fit_cell, has_own_cell, slots_of
 
 #: The word for a document that names no processor at all.
 EMULATOR_DEFAULT = "emulator-default"
@@ -37,7 +38,8 @@ def read_processor(root: Element) -> dict[str, Any]:
         if topology is not None:
             found.update({name: number_of(topology.get(name), 1) for name in _TOPOLOGY})
         cells = [f"{cell.get('cpus', '')}={mib_of(cell.get('memory'), cell.get('unit'))}" for cell in _cells(cpu)]
-        if cells:
+        # The one cell of a VM with slots for memory is not a wish of its own.
+        if cells and not (slots_of(root) and has_own_cell(root)):
             found["numa"] = cells
     now, most = vcpus_of(root)
     if now != most:
@@ -58,6 +60,7 @@ def write_vcpus(root: Element, now: int, most: int) -> None:
     put(root, "vcpu", most, current=now if now < most else None)
     # libvirt's own list of single CPUs must agree with the number; it makes the list again.
     drop_all(root, "vcpus")
+    fit_cell(root)
 
 
 def write_processor(root: Element, wanted: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from providers.kvm.xml.booting import read_booting, write_booting
 from providers.kvm.xml.build import Element
 from providers.kvm.xml.extras import read_extras, write_extras
-from providers.kvm.xml.memory import memory_of, read_memory, write_amount, write_memory
+from providers.kvm.xml.memory import fit_cell, memory_of, read_memory, write_amount, write_memory, write_slots
 from providers.kvm.xml.processor import read_processor, vcpus_of, write_processor, write_vcpus
 from providers.kvm.xml.screens import read_screens, write_screens
 
@@ -27,6 +27,10 @@ def write_shape(root: Element, wanted: Mapping[str, Any], *, listen: str = "none
         now, _ = memory_of(root)
         write_amount(root, now, max(now, wanted["max_memory_mib"]))
     write_processor(root, wanted)
+    if "memory_slots" in wanted:
+        write_slots(root, wanted["memory_slots"])
+    elif "numa" in wanted:
+        fit_cell(root)
     write_memory(root, wanted)
     write_booting(root, wanted)
     write_extras(root, wanted, listen=listen)

@@ -27,6 +27,10 @@ EDITS: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
     ({"max_vcpus": 16}, ("vcpu", "vcpus")),
     ({"max_memory_mib": 8192}, ("memory", "currentMemory")),
     (
+        {"max_memory_mib": 8192, "memory_slots": 4},
+        ("memory", "currentMemory", "maxMemory", "cpu/numa"),
+    ),
+    (
         {"cpu_model": "Skylake-Client"},
         ("cpu/@mode", "cpu/@match", "cpu/@check", "cpu/@migratable", "cpu/model", "cpu/vendor"),
     ),

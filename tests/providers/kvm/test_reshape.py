@@ -101,6 +101,35 @@ def test_a_running_vm_keeps_for_its_next_start_what_it_cannot_take(backend: Back
     assert document(backend, vm.external_id, live=True).find("devices/watchdog").get("model") == "i6300esb"
 
 
+def test_memory_is_plugged_in_as_modules_where_there_are_slots(backend: Backend, make_vm: MakeVm) -> None:
+    reshape, power = backend.driver.reshape, backend.driver.power
+    vm = make_vm(start=True, vcpus=2, memory_mib=64, options={"max_memory_mib": 448, "memory_slots": 2})
+    assert (vm.memory_mib, vm.pending) == (64, ())
+    grown = reshape.set_memory(vm.external_id, 192)
+    assert (grown.memory_mib, grown.pending) == (192, ())
+    sizes = document(backend, vm.external_id, live=True).findall("devices/memory[@model='dimm']/target/size")
+    assert [size.text for size in sizes] == ["131072"]
+    with pytest.raises(InvalidRequest, match="320 or 448 MiB") as caught:
+        reshape.set_memory(vm.external_id, 400)
+    assert caught.value.field == "memory_mib"
+    assert reshape.set_memory(vm.external_id, 320).memory_mib == 320
+    full = reshape.set_memory(vm.external_id, 448)
+    assert (full.memory_mib, full.pending) == (320, ("Memory: 320 MiB → 448 MiB",)), "Both slots are taken."
+    power.stop(vm.external_id, force=True)
+    started = power.start(vm.external_id)
+    assert (started.memory_mib, started.pending) == (448, ())
+    power.stop(vm.external_id, force=True)
+    less = reshape.set_memory(vm.external_id, 128)
+    assert (less.memory_mib, (less.options or {})["max_memory_mib"]) == (128, 448)
+    assert (less.options or {}).get("numa") is None, "The cell that modules need is no wish of anybody's."
+    reshape.set_vcpus(vm.external_id, 4)
+    assert document(backend, vm.external_id).find("cpu/numa/cell").get("cpus") == "0-3"
+    reshape.set_options(vm.external_id, {"memory_slots": 0})
+    root = document(backend, vm.external_id)
+    assert (root.find("maxMemory"), root.find("cpu/numa"), root.find("devices/memory")) == (None, None, None)
+    assert root.findtext("memory") == str(448 * 1024)
+
+
 def test_a_guest_that_gives_nothing_back_keeps_it_until_its_restart(backend: Backend, make_vm: MakeVm) -> None:
     """Firmware has no balloon driver: what libvirt accepts has not happened, and must not look so."""
     vm = make_vm(start=True, memory_mib=48, options={"max_memory_mib": 64})
@@ -169,6 +198,7 @@ def test_uefi_with_secure_boot_starts_with_fresh_variables_and_leaves_none_behin
     [
         ({"max_vcpus": 1000}, "options.max_vcpus"),
         ({"max_memory_mib": 16}, "options.max_memory_mib"),
+        ({"memory_slots": 2}, "options.memory_slots"),
         ({"sockets": 2, "cores": 2, "threads": 1}, "options.sockets"),
         ({"sockets": 2}, "options.cores"),
         ({"numa": ["0=16"]}, "options.numa"),

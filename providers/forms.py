@@ -116,7 +116,7 @@ def form_field(name: str, schema: Mapping[str, Any], *, is_required: bool, is_st
     }
     sort = schema.get("type")
     if schema.get("format") == "password":
-        is_long = bool(schema.get("multiline")) or any(word in f"{name} {title}".lower() for word in LONG_SECRETS)
+        is_long = schema.get("multiline", any(word in f"{name} {title}".lower() for word in LONG_SECRETS))
         return SecretField(
             is_long=is_long, is_stored=is_stored, **{**options, "required": is_required and not is_stored}
         )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.template.defaultfilters import filesizeformat
-
 from kvweb.audit.models import AuditEntry
 from kvweb.jobs.models import Job, JobState
 from kvweb.jobs.selectors import history_of
-from kvweb.ui.words import duration_words
+from kvweb.ui.words import bytes_words, duration_words
 from vms.models import VirtualMachine
 
 MOST = 100
@@ -77,8 +75,8 @@ def _note_of(entry: AuditEntry) -> str:
     parts = [{"vnc": "Screen", "serial": "Serial console", "spice": "SPICE"}.get(details.get("kind"), "")]
     if entry.verb == "vm.console.closed":
         parts.append(f"for {duration_words(timedelta(seconds=details.get('lasted_s', 0)))}")
-        carried = filesizeformat(details.get("bytes_to_browser", 0))
-        parts.append(f"{carried} seen, {filesizeformat(details.get('bytes_to_machine', 0))} sent")
+        carried = bytes_words(details.get("bytes_to_browser", 0))
+        parts.append(f"{carried} seen, {bytes_words(details.get('bytes_to_machine', 0))} sent")
         parts.append(str(details.get("reason", "")).rstrip("."))
     elif details.get("view_only"):
         parts.append("watching only")

@@ -11,6 +11,7 @@ from kvweb.accounts.models import User
 from kvweb.audit.services import record
 from kvweb.events.services import publish
 from kvweb.jobs.models import Job
+from kvweb.ui.words import number_words, size_words
 from vms import option_fields, screenshots
 from vms.models import VirtualMachine
 from vms.services import start_job
@@ -18,7 +19,8 @@ from vms.services import start_job
 
 def resize(vm: VirtualMachine, *, user: User, vcpus: int | None = None, memory_mib: int | None = None) -> Job:
     """Another number of CPUs, another amount of memory, or both; None leaves it."""
-    words = [f"{vcpus} CPUs"] * (vcpus is not None) + [f"{memory_mib} MiB"] * (memory_mib is not None)
+    words = [number_words(vcpus, "CPU")] if vcpus is not None else []
+    words += [size_words(memory_mib)] if memory_mib is not None else []
     return start_job(
         vm,
         "vm.resize",

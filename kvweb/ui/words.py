@@ -21,6 +21,15 @@ def size_words(mib: float | None) -> str:
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
+def bytes_words(count: float | None) -> str:
+    """Bytes as "12 bytes", "3.5 KiB", "62 MiB"."""
+    if count is None:
+        return UNKNOWN
+    if count < 1024:
+        return number_words(int(count), "byte")
+    return size_words(count / 2**20) if count >= 2**20 else f"{round(count / 1024, 1):g} KiB"
+
+
 #: Seconds of each unit, largest first; the script that keeps times true has the same table.
 _UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 

@@ -94,12 +94,12 @@ AT_START = ("cpu_model", "cpu_flags", "max_vcpus", "max_memory_mib")
 OPTIONS = (*AT_START, "ignores_shutdown", "firewalls")
 _WORDS = {
     "vcpus": "CPUs",
-    "memory_mib": "Memory (MiB)",
+    "memory_mib": "Memory",
     "flavor": "Size",
     "cpu_model": "CPU model",
     "cpu_flags": "CPU flags",
     "max_vcpus": "Most CPUs",
-    "max_memory_mib": "Most memory (MiB)",
+    "max_memory_mib": "Most memory",
 }
 
 
@@ -110,10 +110,19 @@ def options_of(vm: Vm) -> dict[str, Any]:
 
 def pending_of(vm: Vm) -> tuple[str, ...]:
     return tuple(
-        f"{_WORDS.get(name, name)}: {getattr(vm, name) or 'none'} → {value or 'none'}"
+        f"{_WORDS.get(name, name)}: {_value_words(name, getattr(vm, name))} → {_value_words(name, value)}"
         for name, value in vm.next.items()
         if value != getattr(vm, name)
     )
+
+
+def _value_words(name: str, value: Any) -> str:
+    """A flavor is told by its name, memory with its unit."""
+    if not value:
+        return "none"
+    if name == "flavor":
+        return str(value).removeprefix("flavor-")
+    return f"{value} MiB" if name.endswith("_mib") else str(value)
 
 
 def _nic_record(nic: Nic, has_addresses: bool) -> NicRecord:

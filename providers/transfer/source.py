@@ -83,9 +83,9 @@ class Source:
         # Each new sentence is a line of the job's log, so there are not many.
         if now - self._told_at > _TELL_EVERY_S:
             self._told_at = now
-            speed = self.read_bytes / max(now - self._began, 0.001) / 1e6
-            of = f" of {_megabytes(self.file_bytes)}" if self.file_bytes else ""
-            self._sentence = f"Copying the image: {_megabytes(self.read_bytes)}{of}, {_rounded(speed)} MB/s"
+            speed = self.read_bytes / max(now - self._began, 0.001) / 2**20
+            of = f" of {_size(self.file_bytes)}" if self.file_bytes else ""
+            self._sentence = f"Copying the image: {_size(self.read_bytes)}{of}, {_rounded(speed)} MiB/s"
         progress.report(1 + min(98, percent), self._sentence)
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -222,8 +222,8 @@ def _ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
         is_over.set()
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.0f} MB" if count < 10**10 else f"{count / 1e9:.1f} GB"
+def _size(count: int) -> str:
+    return f"{count / 2**20:.0f} MiB" if count < 10 * 2**30 else f"{count / 2**30:.1f} GiB"
 
 
 def _rounded(speed: float) -> str:

@@ -32,5 +32,6 @@ if (dialog) {
     if (wanted === undefined) return;
     dialog.querySelector("button[type=submit]").disabled = event.target.value.trim() !== wanted;
   });
-  dialog.addEventListener("close", () => dialog.replaceChildren());
+  // The event comes with the next frame: by then another question may stand in it.
+  dialog.addEventListener("close", () => { if (!dialog.open) dialog.replaceChildren(); });
 }

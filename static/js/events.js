@@ -151,6 +151,7 @@ function close() {
 function open() {
   close();
   if (document.hidden || !signedIn) return;
+  if (sign?.dataset.liveState === "off") say("off", "Connecting…");
   source = new EventSource(address());
   source.onopen = () => {
     failures = 0;

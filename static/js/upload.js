@@ -6,7 +6,8 @@ import { Refused, finish, send } from "./upload-chunks.js";
 
 const CHOSEN = "kvweb-upload";
 
-const size = (bytes) => (bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);
+const KIB = 1024, MIB = 1024 ** 2, GIB = 1024 ** 3;
+const size = (bytes) => (bytes < MIB ? `${(bytes / KIB).toFixed(1)} KiB` : bytes < GIB ? `${(bytes / MIB).toFixed(bytes < 100 * MIB ? 1 : 0)} MiB` : `${(bytes / GIB).toFixed(2)} GiB`);
 
 function choosing(form) {
   const input = form.querySelector("[data-upload-file]");
@@ -86,10 +87,10 @@ function sending(part, file = null) {
     words.textContent = `Sending “${chosen.name}”`;
     function tell(received, sentence) {
       since.received ??= received;
-      const speed = (received - since.received) / Math.max(performance.now() - since.at, 1) / 1000;
+      const speed = (received - since.received) / Math.max(performance.now() - since.at, 1) * 1000 / MIB;
       meter.value = (100 * received) / whole;
       percent.textContent = `${Math.floor(meter.value)} %`;
-      hint.textContent = sentence || `${size(received)} of ${size(whole)}${speed > 0 ? `, ${speed.toFixed(speed < 10 ? 1 : 0)} MB/s` : ""}. Keep this page open.`;
+      hint.textContent = sentence || `${size(received)} of ${size(whole)}${speed > 0 ? `, ${speed.toFixed(speed < 10 ? 1 : 0)} MiB/s` : ""}. Keep this page open.`;
     }
     try {
       const page = await send(chosen, part.dataset.upload, part.dataset.uploadFinish, { signal: stop.signal, tell });

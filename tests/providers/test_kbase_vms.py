@@ -39,7 +39,7 @@ def test_size_and_autostart_change(k: Kbase) -> None:
 def test_what_waits_for_the_next_start_is_told_beside_the_success(k: Kbase) -> None:
     make(k, start=True, numcpus=1)
     assert done(k.update_cpus("box", 4))["pending"] == ["CPUs: 1 → 4"]
-    assert done(k.update_memory("box", 1024))["pending"] == ["CPUs: 1 → 4", "Memory (MiB): 256 → 1024"]
+    assert done(k.update_memory("box", 1024))["pending"] == ["CPUs: 1 → 4", "Memory: 256 MiB → 1024 MiB"]
     assert (k.vm("box").vcpus, k.vm("box").memory_mib) == (1, 256)
     done(k.stop("box"))
     done(k.start("box"))

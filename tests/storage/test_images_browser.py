@@ -70,7 +70,7 @@ def test_a_file_is_chosen_by_keyboard_and_what_is_wrong_is_said(
     assert page.get_by_role("button", name="Send the file").is_disabled()
     page.locator("[data-upload-file]").focus()
     page.locator("[data-upload-file]").set_input_files(str(file))
-    page.get_by_text("coming.img, 0.0 MB").wait_for()
+    page.get_by_text("coming.img, 4.9 KiB").wait_for()
     page.get_by_role("button", name="Send the file").click()
     page.get_by_text("The pool holds an image “coming.img” already.").wait_for()
     assert Upload.objects.count() == 1

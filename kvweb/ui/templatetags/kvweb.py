@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from kvweb.ui import icons
 from kvweb.ui.badges import badge_of, markup
-from kvweb.ui.words import ago_words, duration_words, size_words
+from kvweb.ui.words import ago_words, bytes_words, duration_words, size_words
 
 register = template.Library()
 
@@ -32,6 +32,11 @@ def badge(thing: object) -> SafeString:
 def size(mib: float | None) -> str:
     """An amount in MiB, in the largest unit that keeps it readable."""
     return size_words(mib)
+
+
+@register.simple_tag
+def size_bytes(count: float | None) -> str:
+    return bytes_words(count)
 
 
 @register.simple_tag

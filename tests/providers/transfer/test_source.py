@@ -298,5 +298,5 @@ def test_progress_tells_how_far_and_how_fast(shop: Vendor, monkeypatch: pytest.M
     story = Story()
     brought(shop.offer("/x", CONTENT), progress=story)
     assert [percent for percent, _ in story] == sorted(percent for percent, _ in story)
-    assert "of 1 MB" in story[-1][1]
-    assert "MB/s" in story[-1][1]
+    assert "of 1 MiB" in story[-1][1]
+    assert "MiB/s" in story[-1][1]

@@ -64,7 +64,7 @@ def test_an_open_console_is_a_row_from_its_beginning_to_its_end(
     assert "secret" not in str(closed.details)
     words = [(entry.words, entry.note) for entry in history.of(running_vm)]
     assert words[0][0] == "Left a console"
-    assert "12\xa0bytes seen, 12\xa0bytes sent" in words[0][1]
+    assert "12 bytes seen, 12 bytes sent" in words[0][1]
     assert words[1] == ("Opened a console", "Serial console, from 192.0.2.7")
 
 

@@ -13,6 +13,7 @@ from vms.tab import Tab
 def _context(vm: VirtualMachine, user: User) -> dict[str, Any]:
     return {
         "consoles": looks.console_links(vm, user),
+        "viewer": looks.viewer_address(vm, user),
         "sees_screen": screenshots.may_see(vm, user),
         "reason": looks.why_no_console(vm, user),
         "start": next((button for button in looks.buttons(vm, user) if button.name in {"start", "resume"}), None),

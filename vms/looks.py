@@ -147,6 +147,14 @@ def console_links(vm: VirtualMachine, user: Person) -> list[dict[str, str]]:
     return found
 
 
+def viewer_address(vm: VirtualMachine, user: Person) -> str:
+    """Where the page asks for the file of a viewer on the person's own computer; empty where there is none."""
+    if not allowed(user, "vm.console", vm) or vm.presence != Presence.PRESENT or vm.is_off:
+        return ""
+    has_one = vm.has_console(ConsoleKind.SPICE) and vm.provider.is_reachable
+    return reverse("vms:console_grant", args=[vm.uuid, ConsoleKind.SPICE.value]) if has_one else ""
+
+
 def why_no_console(vm: VirtualMachine, user: Person) -> str:
     """The sentence in the place of a console; empty when there is one to open."""
     if vm.presence != Presence.PRESENT:

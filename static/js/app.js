@@ -3,6 +3,7 @@ import "./toasts.js";
 import "./errors.js";
 import "./ago.js";
 import "./copy.js";
+import "./console-viewer.js";
 import "./dialog.js";
 import "./act.js";
 import "./action-form.js";

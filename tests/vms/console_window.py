@@ -54,7 +54,8 @@ class Windows:
         self.port = 0
         self.errors: list[str] = []
 
-    def open(self, user: User, vm: VirtualMachine, kind: str = "vnc", **how: Any) -> Any:
+    def open(self, user: User, vm: VirtualMachine, kind: str = "vnc", page: str = "", **how: Any) -> Any:
+        """A console's page, or another `page` of the machine."""
         context = self._browser.new_context(
             **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "bypass_csp": True, **how}
         )
@@ -65,10 +66,10 @@ class Windows:
         # News have their own tests; here a stream would only hold one of the server's threads.
         context.route("**/events?*", lambda route: route.abort())
         context.add_init_script(ELSEWHERE.replace("PORT", str(self.port)))
-        page = context.new_page()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(f"{self._url}/vms/{vm.uuid}/console/{kind}")
-        return page
+        window = context.new_page()
+        window.on("pageerror", lambda error: self.errors.append(str(error)))
+        window.goto(f"{self._url}/vms/{vm.uuid}/{page or f'console/{kind}'}")
+        return window
 
     def close(self) -> None:
         for context in self._contexts:

@@ -102,6 +102,18 @@ def test_text_is_typed_through_the_machines_own_keyboard(windows: Windows, vm: V
     assert "demo" not in str([entry.details for entry in entries])
 
 
+def test_a_viewers_file_is_saved_by_one_press(windows: Windows, vm: VirtualMachine, alice: User) -> None:
+    with served() as windows.port:
+        page = windows.open(alice, vm, page="console")
+        with page.expect_download() as download:
+            page.locator("[data-viewer-file]").click()
+        assert download.value.suggested_filename == "web-1.vv"
+        text = Path(download.value.path()).read_text()
+        assert "[virt-viewer]" in text
+        assert "host=spice.fake.test" in text
+        expect(page, "#toasts").to_contain_text("within 60 seconds")
+
+
 def test_two_people_share_a_screen_and_one_has_the_keyboard(
     windows: Windows, vm: VirtualMachine, alice: User, bob: User
 ) -> None:

@@ -28,6 +28,7 @@ from vms.view_parts import found_vm, user_of
 MOST_LINES = 500
 MARK_WORDS = {
     serial_log.STARTED: "The machine started",
+    serial_log.RESTARTED: "The guest restarted",
     serial_log.ENDED: "The line ended: the machine was switched off, or nobody listened any more",
     serial_log.LISTENING: "Listening again",
 }

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import close_old_connections, connections
 from django.utils import timezone
@@ -21,6 +21,7 @@ from providers.base import Driver, EventTopic, NotFound, ProviderError, Provider
 from providers.models import Provider
 from providers.pool import connect, note_failure, note_success
 from vms import inventory as vms
+from vms.console import serial_services
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,9 @@ class Watch:
                         more = self.heard.get()
                         if more is None:
                             return
-                        gathered[more.topic, more.external_id] = more
+                        known = gathered.get((more.topic, more.external_id))
+                        both = more.restarted or (known is not None and known.restarted)
+                        gathered[more.topic, more.external_id] = replace(more, restarted=both)
                     close_old_connections()
                     self._apply(driver, list(gathered.values()))
         except ProviderError as exc:
@@ -118,11 +121,16 @@ class Watch:
         if len(machines) < len(events):
             start_sync(self.provider, everything=True)
         if len(machines) >= BULK_FROM:
+            for event in machines:
+                if event.restarted:
+                    serial_services.note_restart(self.provider, event.external_id)
             asked_at = timezone.now()
             vms.apply(self.provider, driver.machines.list(), is_complete=True, asked_at=asked_at)
             Provider.objects.filter(pk=self.provider.pk).update(seen_at=asked_at)
             return
         for event in machines:
+            if event.restarted:
+                serial_services.note_restart(self.provider, event.external_id)
             if event.gone:
                 vms.forget(self.provider, event.external_id)
                 continue

@@ -226,7 +226,8 @@ class MetricsFeatures(Features):
 
 
 class EventFeatures(Features):
-    pass
+    restarts: bool = False
+    """Also told when a guest begins anew while its VM runs on."""
 
 
 class Capabilities(BaseModel):

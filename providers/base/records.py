@@ -554,5 +554,7 @@ class ProviderEvent:
     external_id: str = ""
     gone: bool = False
     """The provider says that it does not exist any more."""
+    restarted: bool = False
+    """Its guest began anew while the VM ran on: warm, by itself or by a reset."""
     hint: str = ""
     """The vendor's word for what happened, for the log."""

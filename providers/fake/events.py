@@ -11,6 +11,8 @@ from providers.base import Events, EventTopic, ProviderEvent
 from providers.fake.cloud import Cloud, Part
 
 INTERVAL_S = 0.1
+#: How the change is called that is no change of the VM's own state.
+RESTARTED = "restarted"
 
 
 class Change(NamedTuple):
@@ -46,6 +48,7 @@ class FakeEvents(Part, Events):
                         topic=EventTopic(change.topic),
                         external_id=change.external_id,
                         gone=bool(change.gone),
+                        restarted=change.hint == RESTARTED,
                         hint=change.hint,
                     )
                 )

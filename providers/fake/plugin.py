@@ -133,7 +133,7 @@ CAPABILITIES = Capabilities(
     load_balancers=LoadBalancerFeatures(),
     host=HostFeatures(overcommit=False),
     metrics=MetricsFeatures(vms=True, host=True, memory_used=True),
-    events=EventFeatures(),
+    events=EventFeatures(restarts=True),
 )
 
 PLUGIN = Plugin(

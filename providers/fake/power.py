@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.base import QUIET, Conflict, EventTopic, Power, PowerState, Progress, VmRecord
 from providers.fake.cloud import Part
+from providers.fake.events import RESTARTED
 from providers.fake.records import vm_record
 from providers.fake.vms import power_off, power_on, saved, tell_of_boot, vm_of
 
@@ -75,7 +76,7 @@ class FakePower(Part, Power):
             vm.boots += 1
             vm.booted_at = tx.now + self.cloud.config.start_s
             tell_of_boot(self.cloud, tx, vm)
-            return saved(self.cloud, tx, vm, "restarted")
+            return saved(self.cloud, tx, vm, RESTARTED)
 
     def pause(self, external_id: str) -> VmRecord:
         with self.cloud.writing("power.pause", vm=external_id) as tx:

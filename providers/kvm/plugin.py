@@ -134,6 +134,6 @@ PLUGIN = Plugin(
         ),
         host=HostFeatures(overcommit=True),
         metrics=MetricsFeatures(vms=True, host=True, memory_used=True),
-        events=EventFeatures(),
+        events=EventFeatures(restarts=True),
     ),
 )

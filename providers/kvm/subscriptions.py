@@ -35,10 +35,12 @@ _LIFECYCLE = {
     libvirt.VIR_DOMAIN_EVENT_CRASHED: "crashed",
 }
 
+#: The guest began anew, by itself or by a reset; QEMU and the domain ran on.
+_REBOOT = "reboot"
 #: Events of a VM beside its lifecycle, with the word for the log. Balloon and job events are left out: they come by
 #: the second and change nothing that a page shows.
 _OF_A_VM = {
-    libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: "reboot",
+    libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: _REBOOT,
     libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: "device added",
     libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: "device removed",
     libvirt.VIR_DOMAIN_EVENT_ID_DISK_CHANGE: "disk changed",
@@ -96,7 +98,8 @@ def _lifecycle(tell: Tell, _raw: Any, domain: Any, event: int, detail: int, _opa
 
 
 def _vm(tell: Tell, word: str, _raw: Any, domain: Any, *_details: object) -> None:
-    tell(ProviderEvent(topic=EventTopic.VM, external_id=domain.UUIDString(), hint=word))
+    restarted = word == _REBOOT
+    tell(ProviderEvent(topic=EventTopic.VM, external_id=domain.UUIDString(), restarted=restarted, hint=word))
 
 
 def _network(tell: Tell, _raw: Any, network: Any, event: int, _detail: int, _opaque: object) -> None:

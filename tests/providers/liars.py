@@ -336,6 +336,14 @@ def tells_no_events(driver: FakeDriver) -> None:
     bend(driver.events, watch=lambda report, stop: stop.wait())
 
 
+def tells_of_no_restart(driver: FakeDriver) -> None:
+    honest = present(driver.events).watch
+    bend(
+        driver.events,
+        watch=lambda report, stop: honest(lambda event: report(replace(event, restarted=False)), stop),
+    )
+
+
 def never_stops_watching(driver: FakeDriver) -> None:
     honest = present(driver.events).watch
 
@@ -568,6 +576,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (shows_the_vendors_words, "errors::an_unknown_error_leaves_with_its_cause"),
     (an_empty_list_for_a_dead_line, "errors::a_lost_connection_is_unreachable"),
     (tells_no_events, "events::a_vm_is_announced_when_it_comes_and_when_it_goes"),
+    (tells_of_no_restart, "events::a_guest_that_begins_anew_is_announced_as_such"),
     (never_stops_watching, "events::a_watcher_stops_when_told"),
     (lists_half_images, "images::an_image_in_pieces_is_listed_when_it_is_finished"),
     (believes_every_checksum, "images::pieces_that_are_no_image_are_not_listed"),

@@ -79,6 +79,7 @@ class Proxy:
             self._signals = Listener(
                 on_check=lambda: self.loop.from_thread(self.check),
                 on_vm=lambda vm_uuid: self.loop.from_thread(lambda: self._vm_changed(vm_uuid)),
+                on_restart=lambda vm_uuid: self.loop.from_thread(lambda: self._hubs.note_restart(vm_uuid)),
             )
 
     # -- life ----------------------------------------------------------------------------------------------------------

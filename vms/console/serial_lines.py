@@ -18,7 +18,7 @@ from vms.console.admission import Ticket
 from vms.console.closing import Closing, Code
 from vms.console.loop import Loop
 from vms.console.serial_hub import TAIL_BYTES, Hub
-from vms.console.serial_log import ENDED, LISTENING, STARTED, Writer, folder_of
+from vms.console.serial_log import ENDED, LISTENING, RESTARTED, STARTED, Writer, folder_of
 from vms.console.serial_seat import LEFT
 from vms.console.targets import Found, Target, Targets
 
@@ -118,6 +118,13 @@ class Hubs:
                 self._linger(line.hub)
         for vm_pk in set(self._retry) - set(self._kept):
             del self._retry[vm_pk]
+
+    def note_restart(self, vm_uuid: str) -> None:
+        """The guest began anew and its line is the same one: what comes from now on is of its next start."""
+        line = next((each for each in self._lines.values() if each.wanted.vm_uuid == vm_uuid), None)
+        if line is not None and line.hub is not None:
+            self._write(line, line.hub)
+            self._safely(line, lambda: line.writer.mark(RESTARTED))
 
     def tick(self) -> None:
         """Called every second: write down what was said; now and then look after lines that nobody watches."""

@@ -21,7 +21,7 @@ from uuid import UUID
 from django.conf import settings
 
 #: What a mark says besides the time.
-STARTED, ENDED, LISTENING = "started", "ended", "listening"
+STARTED, ENDED, LISTENING, RESTARTED = "started", "ended", "listening", "restarted"
 #: Times are noted at most so often: a line is dated to about this many seconds.
 STAMP_EVERY_S = 10.0
 MOST_MARKS = 4096

@@ -7,6 +7,8 @@ from django.db import transaction
 from kvweb.accounts.models import User
 from kvweb.audit.services import record
 from kvweb.events.services import publish
+from providers.models import Provider
+from vms.console import signals
 from vms.models import VirtualMachine
 
 
@@ -18,6 +20,13 @@ def keep_log(vm: VirtualMachine, *, user: User) -> None:
 def drop_log(vm: VirtualMachine, *, user: User) -> None:
     """What was kept so far stays until its time is over."""
     _set(vm, user, keeps=False)
+
+
+def note_restart(provider: Provider, external_id: str) -> None:
+    """A guest began anew while its machine ran on: its log gets a mark, where its line is listened to."""
+    vm = VirtualMachine.objects.filter(provider=provider, external_id=external_id).only("uuid").first()
+    if vm is not None:
+        signals.announce_restart(str(vm.uuid))
 
 
 def _set(vm: VirtualMachine, user: User, *, keeps: bool) -> None:

@@ -73,6 +73,22 @@ def starting_and_stopping_are_announced(lab: Lab) -> None:
         wait_for(lab, heard, vm.external_id, "stop")
 
 
+@promise(when=lambda can: can.events and can.events.restarts and can.power and can.power.reset)
+def a_guest_that_begins_anew_is_announced_as_such(lab: Lab) -> None:
+    vm, power = lab.vm(start=True), present(lab.driver.power)
+    with watching(lab) as heard:
+        power.restart(vm.external_id, force=True)
+        lab.harness.wait_until(
+            lambda: any(each.restarted and each.external_id == vm.external_id for each in heard),
+            "an event after a reset",
+            timeout_s=lab.harness.event_s,
+        )
+        heard.clear()
+        power.stop(vm.external_id, force=True)
+        wait_for(lab, heard, vm.external_id, "stop")
+        assert not any(each.restarted for each in heard)
+
+
 @promise(when=lambda can: can.events)
 def a_watcher_stops_when_told(lab: Lab) -> None:
     begin = time.monotonic()

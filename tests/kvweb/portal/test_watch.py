@@ -20,6 +20,7 @@ from providers.fake.driver import FakeDriver
 from providers.models import Health, Provider
 from tests.live.portal import until
 from vms.choices import Presence
+from vms.console import signals
 from vms.models import VirtualMachine
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,6 +91,19 @@ def test_what_is_done_beside_the_portal_is_in_its_rows(watched: Provider, cloud:
     soon(lambda: machine().is_running, "Seeing it run")
     power(cloud).stop(external_id, force=True)
     soon(lambda: machine().is_off, "Seeing it off")
+
+
+def test_the_console_service_is_told_of_a_guest_that_restarts(
+    watched: Provider, cloud: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(signals, "announce_restart", told.append)
+    external_id = make(cloud)
+    soon(VirtualMachine.objects.exists, "Finding the machine")
+    power(cloud).start(external_id)
+    soon(lambda: machine().is_running, "Seeing it run")
+    power(cloud).restart(external_id)
+    soon(lambda: told == [str(machine().uuid)], "Telling of the restart")
 
 
 def test_open_pages_hear_of_it(watched: Provider, cloud: FakeDriver, project: Project) -> None:

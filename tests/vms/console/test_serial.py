@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -23,6 +24,7 @@ from vms.choices import Presence
 from vms.console import listeners, serial_lines, serial_log, serial_seat
 from vms.console.closing import Code
 from vms.console.serial_log import Writer, folder_of
+from vms.console.signals import RESTARTED, Listener
 from vms.models import VirtualMachine
 
 ClientOf = Callable[[User], Client]
@@ -105,6 +107,26 @@ def test_a_restarted_machine_has_a_new_line_and_a_mark_in_the_log(
     wanted = [serial_log.STARTED, "before", serial_log.ENDED, serial_log.STARTED, "booted"]
     assert eventually(lambda: said(running_vm) == wanted), said(running_vm)
     again.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_that_restarts_by_itself_leaves_a_mark_behind_what_it_said(
+    stage: Stage, running_vm: VirtualMachine, alice: User
+) -> None:
+    browser = stage.open(running_vm, alice).wait_open()
+    browser.send(b"going down\n")
+    browser.read(11)
+    hears = Listener(
+        on_check=lambda: None,
+        on_vm=lambda uuid: None,
+        on_restart=lambda uuid: stage.proxy.loop.from_thread(lambda: stage.proxy._hubs.note_restart(uuid)),
+    )
+    for uuid in (running_vm.uuid, uuid4()):
+        hears._hear({"type": "message", "data": f"{RESTARTED}{uuid}".encode()})
+    assert eventually(lambda: said(running_vm)[-1] == serial_log.RESTARTED)
+    browser.send(b"up again\n")
+    wanted = [serial_log.STARTED, "going down", serial_log.RESTARTED, "up again"]
+    assert eventually(lambda: said(running_vm) == wanted), said(running_vm)
 
 
 @pytest.mark.django_db(transaction=True)

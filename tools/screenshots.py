@@ -17,9 +17,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.live.conftest import CHROMIUM
-from tests.live.portal import Portal, until
 from tools.place import ROOT
+from tools.trial.chromium import CHROMIUM
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 FOLDER = ROOT / "docs" / "screenshots"
 PASSWORD = "look-around-2026"  # noqa: S105 - of a portal that is gone a minute later

@@ -11,17 +11,9 @@ import libvirt
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.live.portal import Portal, what_libvirt_had
-
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tools.trial.chromium import CHROMIUM
+from tools.trial.hypervisor import what_libvirt_had
+from tools.trial.portal import Portal
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,8 +33,8 @@ from providers.kvm.config import KvmConfig
 from providers.models import Health, Provider
 from providers.registry import plugin
 from storage.models import Image, Pool
-from tests.live.portal import until
-from tests.live.private_libvirt import NOBODY, PrivateLibvirt
+from tools.trial.libvirtd import NOBODY, PrivateLibvirt
+from tools.trial.waiting import until
 from vms import services as vms
 from vms.choices import Presence
 from vms.flavors import default_flavors

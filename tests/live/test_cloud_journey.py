@@ -22,6 +22,9 @@ from tests.live.test_second_light import answer, press
 from tests.vms.console.vendor import SERVER_INIT, Vendor
 from tools.peers.hcloud.cloud import Cloud
 from tools.peers.hcloud.contract import contract
+from tools.peers.openstack.simulator import Simulator as OpenStackPeer
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 from tools.peers.hcloud.server import Peer
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(480)]

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Error, Page, expect
 
-from tests.live.portal import Portal, until, volumes
+from tools.trial.hypervisor import volumes
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow]
 

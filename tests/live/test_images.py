@@ -14,8 +14,9 @@ import libvirt
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.live.portal import Portal, until
 from tests.providers.transfer.vendor import Vendor, vendor
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-images")]
 

@@ -16,7 +16,8 @@ import pytest
 from lxml import etree
 from playwright.sync_api import Page, expect
 
-from tests.live.portal import Portal, until
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

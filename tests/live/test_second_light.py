@@ -15,7 +15,9 @@ import pytest
 from lxml import etree
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.live.portal import Portal, until, volumes
+from tools.trial.hypervisor import volumes
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.live.portal import Portal, until
-from tests.live.private_libvirt import PrivateLibvirt
+from tools.trial.libvirtd import PrivateLibvirt
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.browser]
 

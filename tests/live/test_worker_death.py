@@ -15,8 +15,9 @@ from typing import Any
 import libvirt
 import pytest
 
-from tests.live.portal import Portal, until
-from tests.live.private_libvirt import PrivateLibvirt
+from tools.trial.libvirtd import PrivateLibvirt
+from tools.trial.portal import Portal
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -70,7 +70,7 @@ def metrics_cost() -> None:
     from kvweb.portal.measure import Taking
     from providers.base import HostSample, MetricsFeatures, VmSample
     from providers.kvm.metrics import _FLAGS, _STATS, vm_sample
-    from tests.live.private_libvirt import PrivateLibvirt
+    from tools.trial.libvirtd import PrivateLibvirt
 
     try:
         daemon = PrivateLibvirt()

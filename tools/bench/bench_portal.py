@@ -101,7 +101,8 @@ def _uuid(stored: str) -> str:
 
 @contextmanager
 def running() -> Iterator[Bench]:
-    from tests.live.portal import GUEST, Portal, what_libvirt_had
+    from tools.trial.hypervisor import what_libvirt_had
+    from tools.trial.portal import GUEST, Portal
 
     if not GUEST.exists():
         raise Skip("the guest image is not built (make guest)")

@@ -47,7 +47,7 @@ def inventory_sync() -> None:
     from providers.models import Health, Provider
     from providers.pool import driver_for
     from providers.registry import plugin
-    from tests.live.private_libvirt import PrivateLibvirt
+    from tools.trial.libvirtd import PrivateLibvirt
 
     try:
         daemon = PrivateLibvirt()

@@ -29,7 +29,7 @@ from providers import services as providers
 from providers.models import Health, Provider
 from providers.registry import plugin
 from storage.models import Image
-from tests.live.private_libvirt import PrivateLibvirt
+from tools.trial.libvirtd import PrivateLibvirt
 
 #: Enough to make copying it take a while.
 IMAGE_MIB = 48

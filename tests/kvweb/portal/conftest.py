@@ -14,7 +14,7 @@ import redis
 from pytest_django import Settings
 
 from kvweb.events import bus
-from tests.live.portal import until
+from tools.trial.waiting import until
 
 
 class PrivateRedis:

@@ -21,8 +21,8 @@ from kvweb.portal import measure
 from kvweb.portal.measure import Meters, Taking
 from providers.models import Health, Provider
 from providers.registry import plugin
-from tests.live.portal import until
-from tests.live.private_libvirt import PrivateLibvirt
+from tools.trial.libvirtd import PrivateLibvirt
+from tools.trial.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

@@ -18,7 +18,7 @@ from providers.base import DiskSpec, VmSpec
 from providers.base.facets.power import Power
 from providers.fake.driver import FakeDriver
 from providers.models import Health, Provider
-from tests.live.portal import until
+from tools.trial.waiting import until
 from vms.choices import Presence
 from vms.console import signals
 from vms.models import VirtualMachine

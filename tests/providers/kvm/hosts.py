@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import pwd
 import uuid
 from contextlib import suppress
 from typing import Any
 
 from providers.base import ProviderError
+from providers.kvm.config import KvmConfig
 from providers.kvm.driver import KvmDriver
 from providers.kvm.xml.storage import pool_document
-from tests.providers.kvm.private_libvirt import USER, PrivateLibvirt
+from tools.trial.libvirtd import NOBODY, PrivateLibvirt
 
 
 class Host:
@@ -20,18 +20,17 @@ class Host:
     def __init__(self) -> None:
         self.libvirt = PrivateLibvirt(host_uuid=str(uuid.uuid4()))
         try:
+            self.libvirt.start()
             self._furnish()
         except BaseException:
-            self.libvirt.close()
+            self.libvirt.remove()
             raise
 
     def _furnish(self) -> None:
-        self.images = self.libvirt.folder / "images"
+        self.images = self.libvirt.folder / "disks"
         self.images.mkdir()
-        account = pwd.getpwnam(USER)
-        os.chown(self.images, account.pw_uid, account.pw_gid)
-        config = self.libvirt.config.model_copy(update={"pool": "disks", "migration_host": "127.0.0.1"})
-        self.driver = KvmDriver(config)
+        os.chown(self.images, NOBODY, NOBODY)
+        self.driver = KvmDriver(KvmConfig(uri=self.libvirt.uri, pool="disks", migration_host="127.0.0.1"))
         self.raw: Any = self.driver.connection.raw
         self.open_pool()
 
@@ -55,4 +54,4 @@ class Host:
     def close(self) -> None:
         self.clear()
         self.driver.close()
-        self.libvirt.close()
+        self.libvirt.remove()

@@ -17,7 +17,7 @@ from providers.kvm.config import KvmConfig
 from providers.kvm.driver import KvmDriver
 from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeVm
-from tests.providers.kvm.private_libvirt import PrivateLibvirt
+from tools.trial.libvirtd import PrivateLibvirt
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
 
@@ -25,8 +25,15 @@ pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
 @pytest.fixture
 def private() -> Iterator[PrivateLibvirt]:
     daemon = PrivateLibvirt()
-    yield daemon
-    daemon.close()
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.remove()
+
+
+def config_of(private: PrivateLibvirt) -> KvmConfig:
+    return KvmConfig(uri=private.uri)
 
 
 def test_a_host_that_is_silent_is_unreachable_within_the_deadline(tmp_path: Path) -> None:
@@ -62,16 +69,16 @@ def test_a_host_that_is_not_there_is_unreachable(uri: str) -> None:
 
 def test_a_host_that_answers_late_serves_the_next(private: PrivateLibvirt) -> None:
     private.freeze()
-    config = private.config.model_copy(update={"open_timeout_s": 0.3})
+    config = config_of(private).model_copy(update={"open_timeout_s": 0.3})
     with pytest.raises(Unreachable):
         KvmDriver(config)
     private.thaw()
-    with KvmDriver(private.config) as driver:
+    with KvmDriver(config_of(private)) as driver:
         assert driver.machines.list() == []
 
 
 def test_drivers_share_a_line_and_each_may_leave(private: PrivateLibvirt) -> None:
-    first, second = KvmDriver(private.config), KvmDriver(private.config)
+    first, second = KvmDriver(config_of(private)), KvmDriver(config_of(private))
     assert first.connection is second.connection
     first.close()
     first.close()
@@ -79,12 +86,12 @@ def test_drivers_share_a_line_and_each_may_leave(private: PrivateLibvirt) -> Non
     assert second.is_alive
     assert second.machines.list() == []
     second.close()
-    with KvmDriver(private.config) as third:
+    with KvmDriver(config_of(private)) as third:
         assert third.connection is second.connection
 
 
 def test_a_daemon_that_died_is_unreachable_at_once_and_found_again(private: PrivateLibvirt) -> None:
-    driver = KvmDriver(private.config)
+    driver = KvmDriver(config_of(private))
     told: list[BaseException] = []
 
     def watch() -> None:
@@ -109,14 +116,14 @@ def test_a_daemon_that_died_is_unreachable_at_once_and_found_again(private: Priv
         driver.probe()
     driver.close()
     private.start()
-    with KvmDriver(private.config) as again:
+    with KvmDriver(config_of(private)) as again:
         assert again.machines.list() == []
         assert again.is_alive
 
 
 @pytest.mark.slow
 def test_a_daemon_that_hangs_is_given_up_by_the_keepalive(private: PrivateLibvirt) -> None:
-    with KvmDriver(private.config) as driver:
+    with KvmDriver(config_of(private)) as driver:
         driver.machines.list()
         private.freeze()
         begun = time.monotonic()
@@ -130,7 +137,7 @@ def test_a_daemon_that_hangs_is_given_up_by_the_keepalive(private: PrivateLibvir
 def test_a_watcher_leaves_within_a_second(private: PrivateLibvirt) -> None:
     stop = threading.Event()
     events: list[ProviderEvent] = []
-    with KvmDriver(private.config) as driver:
+    with KvmDriver(config_of(private)) as driver:
         assert driver.events is not None
         watcher = threading.Thread(target=driver.events.watch, args=(events.append, stop))
         watcher.start()

@@ -14,10 +14,10 @@ from providers.kvm.driver import KvmDriver
 from providers.kvm.testing import Backend
 from providers.testing import Unavailable
 from tests.conftest import MakeVm
-from tests.live.portal import GUEST
 from tests.vms.console.browser import Browser
 from tests.vms.console.conftest import Stage
 from tests.vms.console.screens import Viewer, key
+from tools.trial.portal import GUEST
 from vms.console import serial_log, targets
 from vms.models import VirtualMachine
 

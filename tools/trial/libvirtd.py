@@ -1,4 +1,4 @@
-"""A libvirtd of a test's own, which may be killed and frozen: a session daemon of an unprivileged user.
+"""A libvirtd of one's own, which may be killed and frozen: a session daemon of an unprivileged user.
 
 Its folder has a short name, since libvirt puts sockets deep below it and a socket's path ends at 107 characters.
 """
@@ -18,7 +18,7 @@ import libvirt
 from lxml import etree
 from lxml.builder import E
 
-from tests.live.portal import until
+from tools.trial.waiting import until
 
 #: "nobody" on every distribution: libvirtd behaves as a session daemon for everybody but root.
 NOBODY = 65534
@@ -27,13 +27,19 @@ NOBODY = 65534
 class PrivateLibvirt:
     """Start, kill, freeze and thaw it; `uri` is what a provider is configured with. It has one pool, `default`."""
 
-    def __init__(self) -> None:
+    def __init__(self, host_uuid: str = "") -> None:
+        """With a `host_uuid` of its own it is another host to libvirt, to and from which VMs can move."""
         self.folder = Path(tempfile.mkdtemp(prefix="kvl-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.images = self.folder / "images"
         for name in ("run", "c", "cache", "data", "images"):
             (self.folder / name).mkdir()
             self._give(self.folder / name)
+        if host_uuid:
+            settings = self.folder / "c" / "libvirt" / "libvirtd.conf"
+            settings.parent.mkdir()
+            settings.write_text(f'host_uuid = "{host_uuid}"\n')
+            self._give(settings.parent)
         self.socket = self.folder / "run" / "libvirt" / "libvirt-sock"
         self.uri = f"qemu+unix:///session?socket={self.socket}"
         self._child: subprocess.Popen[bytes] | None = None

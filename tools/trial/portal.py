@@ -1,4 +1,4 @@
-"""A whole portal for tests: what `make up` starts, in a home and on a port of its own, and a browser to look at it."""
+"""A whole portal: what `make up` starts, in a home and on a port of its own, and a browser to look at it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import libvirt
+from tools.place import ROOT
+from tools.trial.waiting import until
 
-ROOT = Path(__file__).parents[2]
 GUEST = ROOT / "var" / "guest" / "kvweb-guest.qcow2"
-URI = "qemu:///system"
-PREFIX = "kvweb-test-live-"
 
 
 def free_port() -> int:
@@ -30,20 +26,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def until(
-    what: Callable[[], Any], *, timeout_s: float, said: str, every_s: float = 0.2, explain: Callable[[], str] = str
-) -> Any:
-    """Ask until the answer is true; fails with a sentence, and what `explain` adds, when it does not come in time."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        answer = what()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{said} did not happen within {timeout_s:g} s\n{explain()}")
-        time.sleep(every_s)
 
 
 class Portal:
@@ -139,37 +121,3 @@ class Portal:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
-
-
-@contextlib.contextmanager
-def what_libvirt_had() -> Iterator[libvirt.virConnect]:
-    """Take away afterwards what live tests made: machines of their prefix, their disks, and the guest's image.
-
-    Other tests may be using the same libvirt meanwhile, so nothing else is touched.
-    """
-    connection = libvirt.open(URI)
-    before = set(volumes(connection))
-    try:
-        yield connection
-    finally:
-        for domain in connection.listAllDomains():
-            if domain.name().startswith(PREFIX):
-                if domain.isActive():
-                    domain.destroy()
-                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
-        for path in set(volumes(connection)) - before:
-            if Path(path).name.startswith((PREFIX, "kvweb-guest-")):
-                with contextlib.suppress(libvirt.libvirtError):
-                    connection.storageVolLookupByPath(path).delete()
-        connection.close()
-
-
-def volumes(connection: libvirt.virConnect) -> list[str]:
-    """Paths of all volumes of all pools, read anew from the disk."""
-    found = []
-    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-        # Another test's pool may go while we look.
-        with contextlib.suppress(libvirt.libvirtError):
-            pool.refresh()
-            found += [volume.path() for volume in pool.listAllVolumes()]
-    return found

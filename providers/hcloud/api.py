@@ -44,6 +44,8 @@ WORDS = {
     "images": "image",
     "isos": "ISO image",
     "firewalls": "firewall",
+    "floating_ips": "floating address",
+    "placement_groups": "placement group",
     "load_balancers": "load balancer",
     "server_types": "size",
     "locations": "location",

@@ -62,6 +62,15 @@ class HcloudConfig(Config):
         json_schema_extra={"group": "Connection"},
     )
 
+    watch_s: float = Field(
+        default=20.0,
+        gt=0,
+        le=600,
+        title="Pause between looks for news (seconds)",
+        description="Each look is one request; Hetzner allows 3600 an hour.",
+        json_schema_extra={"group": "Connection"},
+    )
+
     @field_validator("token")
     @classmethod
     def _looks_like_one(cls, token: SecretStr) -> SecretStr:
@@ -95,13 +104,13 @@ class HcloudOptions(BaseModel):
         default=True,
         title="Public IPv4 address",
         description="Costs a little every month. Counts for VMs that join the public network.",
-        json_schema_extra={"group": "Network"},
+        json_schema_extra={"group": "Network", "only": "create"},
     )
     public_ipv6: bool = Field(
         default=True,
         title="Public IPv6 network",
         description="Counts for VMs that join the public network.",
-        json_schema_extra={"group": "Network"},
+        json_schema_extra={"group": "Network", "only": "create"},
     )
     firewalls: tuple[Reference, ...] = Field(
         default=(),
@@ -109,10 +118,35 @@ class HcloudOptions(BaseModel):
         description="Names of firewalls of the project that are put before the VM's public network.",
         json_schema_extra={"group": "Network"},
     )
+    floating_ips: tuple[Reference, ...] = Field(
+        default=(),
+        title="Floating addresses",
+        description="Names of floating IPs of the project that lead to this VM. Its guest must be told of them, too.",
+        json_schema_extra={"group": "Network"},
+    )
+    placement_group: str = Field(
+        default="",
+        title="Placement group",
+        description="VMs of one group run on different hosts. Changed while the VM is off.",
+        max_length=100,
+        json_schema_extra={"group": "Safety"},
+    )
+    backups: bool = Field(
+        default=False,
+        title="Daily backups",
+        description="Made and kept by Hetzner, seven of them, for a fifth of the VM's price.",
+        json_schema_extra={"group": "Safety"},
+    )
+    protected: bool = Field(
+        default=False,
+        title="Protected",
+        description="It cannot be deleted, nor its disk overwritten, until this is taken away again.",
+        json_schema_extra={"group": "Safety"},
+    )
     ssh_keys: tuple[Reference, ...] = Field(
         default=(),
         title="Keys of the project",
         description="Names of SSH keys of the project for root, beside your own. With one, Hetzner sends no root "
         "password by e-mail.",
-        json_schema_extra={"group": "Access"},
+        json_schema_extra={"group": "Access", "only": "create"},
     )

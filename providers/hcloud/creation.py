@@ -31,7 +31,7 @@ from providers.base import (
     VmSpec,
 )
 from providers.guest.cloudinit import user_data
-from providers.hcloud import labels
+from providers.hcloud import labels, settings
 from providers.hcloud.api import Api, Json, attempt_all
 from providers.hcloud.config import HcloudOptions
 from providers.hcloud.records import PUBLIC
@@ -41,6 +41,8 @@ SMALLEST_VOLUME_GIB, LARGEST_VOLUME_GIB = 10, 10_240
 MOST_USER_DATA = 32 * 1024
 #: How long an undo waits for what is still being done to a server.
 UNDO_S = 120.0
+#: Options that are set when the server is there.
+_AFTERWARDS = frozenset({"floating_ips", "backups", "protected"})
 _HOST_NAME = re.compile(
     r"(?=.{1,63}$)[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)*", re.ASCII
 )
@@ -139,7 +141,12 @@ class Creation:
             "networks": self._networks(),
         }
         if self.options.firewalls and is_public:
-            body["firewalls"] = [{"firewall": firewall_id(api, name)} for name in self.options.firewalls]
+            walls = [settings.row_called(api, "firewalls", name) for name in self.options.firewalls]
+            body["firewalls"] = [{"firewall": wall["id"]} for wall in walls]
+        if self.options.placement_group:
+            body["placement_group"] = settings.row_called(api, "placement_groups", self.options.placement_group)["id"]
+        for name in self.options.floating_ips:
+            settings.row_called(api, "floating_ips", name)
         if self.options.ssh_keys:
             body["ssh_keys"] = list(self.options.ssh_keys)
         if spec.cloud_init is not None and not spec.cloud_init.is_empty:
@@ -193,6 +200,8 @@ class Creation:
             if self.spec.start:
                 self.progress.report(90, "Starting it.")
                 self.api.settle(self.api.post(f"/servers/{number}/actions/poweron")["action"])
+        if afterwards := _AFTERWARDS & _asked(self.options):
+            settings.change(self.api, self.api.one("servers", number), self.options, afterwards)
         self.progress.checkpoint()
         # From here on it is a VM like any other.
         finished = {name: told for name, told in self._labels().items() if name != labels.MAKING}
@@ -213,6 +222,11 @@ class Creation:
                     self.api.settle(self.api.post(f"/servers/{number}/actions/detach_from_network", body)["action"])
                 join_network(self.api, number, nic)
                 self.progress.checkpoint()
+
+
+def _asked(options: HcloudOptions) -> frozenset[str]:
+    """Options that are not as they would be by themselves."""
+    return frozenset(options.model_dump(exclude_defaults=True))
 
 
 # -- checks ---------------------------------------------------------------------------------------------------------
@@ -264,14 +278,6 @@ def check_nic(nic: NicSpec) -> None:
             raise InvalidRequest(f"Network cards at Hetzner have no choice of “{name}”.", field=name)
     if nic.network == PUBLIC and nic.address:
         raise InvalidRequest("Public addresses are given by Hetzner.", field="address")
-
-
-def firewall_id(api: Api, key: str) -> int:
-    """Of a firewall by its name or id; raises NotFound."""
-    found = api.named("firewalls", key)
-    if found is None and not key.isdigit():
-        raise NotFound(f"There is no firewall “{key}” in the project.")
-    return int(found["id"] if found else api.one("firewalls", key)["id"])
 
 
 # -- steps, shared with the facets of disks and cards ---------------------------------------------------------------
@@ -351,6 +357,9 @@ def clear_away(api: Api, selector: str) -> bool:
         number = str(server["id"])
         volumes = api.pages("volumes", label_selector=f"{labels.OWNER}={number}")
         _await_unlocked(api, number)
+        if server["protection"]["delete"]:
+            freed = {"delete": False, "rebuild": False}
+            api.settle(api.post(f"/servers/{number}/actions/change_protection", freed)["action"])
         with suppress(NotFound):
             api.settle(api.delete(f"/servers/{number}").get("action"))
         _raise_first(attempt_all(partial(drop_volume, api, str(volume["id"])) for volume in volumes))

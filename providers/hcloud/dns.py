@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from providers.base import AlreadyExists, Dns, DnsRecord, DnsSpec, NotFound
+from providers.base import AlreadyExists, Dns, DnsRecord, DnsSpec, InvalidRequest, NotFound
 from providers.hcloud.api import Json
 from providers.hcloud.part import Part
 
@@ -65,9 +65,14 @@ def _path(zone: str) -> str:
 
 
 def relative(name: str, zone: str) -> str:
-    """A name as the API wants it: without the zone, "@" for the zone itself."""
-    short = name.rstrip(".").removesuffix(f".{zone}")
-    return "@" if short in {"", zone} else short
+    """A name as the API wants it: without the zone, "@" for the zone itself, in small ASCII letters."""
+    short = name.rstrip(".").lower().removesuffix(f".{zone}")
+    if short in {"", "@", zone}:
+        return "@"
+    try:
+        return short if short.isascii() else short.encode("idna").decode()
+    except UnicodeError as exc:
+        raise InvalidRequest("This cannot be the name of a DNS record.", str(exc), field="name") from exc
 
 
 def written(kind: str, data: str) -> str:

@@ -9,6 +9,7 @@ from providers.hcloud.config import HcloudConfig
 from providers.hcloud.consoles import HcloudConsoles
 from providers.hcloud.disks import HcloudDisks
 from providers.hcloud.dns import HcloudDns
+from providers.hcloud.events import HcloudEvents
 from providers.hcloud.firewalls import HcloudFirewalls
 from providers.hcloud.flavors import HcloudFlavors
 from providers.hcloud.host import HcloudHost
@@ -45,6 +46,7 @@ class HcloudDriver(Driver):
     dns: HcloudDns
     load_balancers: HcloudLoadBalancers
     host: HcloudHost
+    events: HcloudEvents
 
     def __init__(self, config: Config) -> None:
         """Asks one question, so that a wrong token or address is known at once."""
@@ -67,6 +69,7 @@ class HcloudDriver(Driver):
         self.dns = HcloudDns(api)
         self.load_balancers = HcloudLoadBalancers(api)
         self.host = HcloudHost(api)
+        self.events = HcloudEvents(api)
         try:
             self.ping()
         except BaseException:
@@ -83,14 +86,18 @@ class HcloudDriver(Driver):
                 f"Hetzner has no location “{self.config.location}”; there are {known}.", field="location"
             )
         choices = {
-            name: {row["name"]: row["name"] for row in self.api.pages(name)} for name in ("firewalls", "ssh_keys")
+            name: {row["name"]: row["name"] for row in self.api.pages(name)}
+            for name in ("firewalls", "ssh_keys", "floating_ips", "placement_groups")
         }
+        choices["placement_group"] = {"": "none", **choices.pop("placement_groups")}
         machines = PLUGIN.declares.machines.model_copy(
             update={
                 "zones": {place["name"]: f"{place['city']}, {place['country']}" for place in places},
                 "option_choices": choices,
                 # What the project has none of is not offered.
-                "option_refusals": {name: "The project has none." for name, rows in choices.items() if not rows},
+                "option_refusals": {
+                    name: "The project has none." for name, rows in choices.items() if not rows.keys() - {""}
+                },
             }
         )
         return PLUGIN.declares.model_copy(update={"machines": machines})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from providers.base import QUIET, Conflict, Machines, NotFound, Progress, VmRecord, VmSpec
-from providers.hcloud import labels
+from providers.hcloud import labels, settings
 from providers.hcloud.api import Api, Json, attempt_all
 from providers.hcloud.creation import Creation, clear_away
 from providers.hcloud.part import Part
@@ -15,12 +15,14 @@ from providers.hcloud.records import vm_record
 
 class HcloudMachines(Part, Machines):
     def list(self) -> Sequence[VmRecord]:
-        """Pages of servers, and pages of volumes when any server has one: their sizes are told nowhere else."""
+        """Pages of servers, and pages of volumes when any server has one: their sizes are told nowhere else; so are the
+        names of firewalls and floating addresses."""
         servers = self.api.pages("servers")
         volumes: dict[int, Json] = {}
         if any(server["volumes"] for server in servers):
             volumes = {volume["id"]: volume for volume in self.api.pages("volumes")}
-        return [vm_record(server, volumes) for server in servers]
+        names = settings.read_names(self.api, settings.names_needed(servers))
+        return [vm_record(server, volumes, options=settings.told(server, names)) for server in servers]
 
     def get(self, external_id: str) -> VmRecord:
         return self.record(external_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from providers.base import VmRecord
-from providers.hcloud import labels
+from providers.hcloud import labels, settings
 from providers.hcloud.api import Api, Json
 from providers.hcloud.records import snapshot_records, vm_record
 
@@ -26,7 +26,8 @@ class Part:
         server = self.server(external_id)
         volumes = {number: self.api.one("volumes", str(number)) for number in server["volumes"]}
         snapshots = snapshot_records(server, self.snapshots_of(external_id))
-        return vm_record(server, volumes, snapshots)
+        options = settings.told(server, settings.read_names(self.api, settings.names_needed([server])))
+        return vm_record(server, volumes, snapshots, options)
 
     def settle_and_read(self, external_id: str, *actions: Json | None) -> VmRecord:
         """Wait for what was begun, then the server as it is."""

@@ -9,6 +9,7 @@ from providers.base import (
     ConsoleKind,
     DiskFeatures,
     DnsFeatures,
+    EventFeatures,
     FirewallFeatures,
     FlavorFeatures,
     HostFeatures,
@@ -43,7 +44,7 @@ PLUGIN = Plugin(
             create_from_image=True, cloud_init=True, several_disks=True, several_nics=True, keep_disks=True
         ),
         power=PowerFeatures(soft_stop=True, reset=True),
-        reshape=ReshapeFeatures(flavor=True, rename=True, metadata=True),
+        reshape=ReshapeFeatures(flavor=True, rename=True, metadata=True, options=True),
         disks=DiskFeatures(hot_plug=True, grow=True, existing=True, iso=True, least_gib=10),
         nics=NicFeatures(hot_plug=True),
         snapshots=SnapshotFeatures(while_running=True, tree=True),
@@ -58,5 +59,6 @@ PLUGIN = Plugin(
         dns=DnsFeatures(zones=True, types=frozenset({"A", "AAAA", "CNAME", "TXT", "MX", "SRV", "CAA", "NS", "PTR"})),
         load_balancers=LoadBalancerFeatures(),
         host=HostFeatures(),
+        events=EventFeatures(),
     ),
 )

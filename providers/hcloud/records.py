@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_network
+from typing import Any
 
 from providers.base import (
     ConsoleKind,
@@ -53,7 +54,12 @@ def place_of(row: Json) -> str:
     return str(place.get("name", ""))
 
 
-def vm_record(server: Json, volumes: Mapping[int, Json], snapshots: Sequence[SnapshotRecord] | None = None) -> VmRecord:
+def vm_record(
+    server: Json,
+    volumes: Mapping[int, Json],
+    snapshots: Sequence[SnapshotRecord] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> VmRecord:
     """`volumes` by id: those that the server has, or all."""
     power, kind, own = power_of(server), server["server_type"], server["labels"]
     return VmRecord(
@@ -73,6 +79,7 @@ def vm_record(server: Json, volumes: Mapping[int, Json], snapshots: Sequence[Sna
         consoles=frozenset({ConsoleKind.VNC}) if power is PowerState.RUNNING else frozenset(),
         portal_uuid=own.get(labels.UUID, ""),
         metadata=labels.metadata(own),
+        options=options,
     )
 
 

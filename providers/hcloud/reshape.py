@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.base import AlreadyExists, Conflict, NotFound, NotSupported, OptionsRecord, PowerState, Reshape, VmRecord
-from providers.hcloud import labels
-from providers.hcloud.creation import check_name
+from providers.hcloud import labels, settings
+from providers.hcloud.creation import check_name, read_options
 from providers.hcloud.part import Part
 from providers.hcloud.records import power_of
 
@@ -46,6 +46,16 @@ class HcloudReshape(Part, Reshape):
         self.api.put(f"/servers/{external_id}", {"labels": told})
         return self.record(external_id)
 
+    def options(self, external_id: str) -> OptionsRecord:
+        return settings.record(self.api, self.server(external_id))
+
+    def set_options(self, external_id: str, options: Mapping[str, Any]) -> VmRecord:
+        """Those that are named and differ, each by an action of its own."""
+        server = self.server(external_id)
+        before = settings.record(self.api, server).pending
+        settings.change(self.api, server, read_options({**before, **options}), options)
+        return self.record(external_id)
+
     # -- what the platform has no words for -------------------------------------------------------------------------
 
     def set_vcpus(self, external_id: str, vcpus: int) -> VmRecord:
@@ -59,12 +69,6 @@ class HcloudReshape(Part, Reshape):
 
     def set_autostart(self, external_id: str, autostart: bool) -> VmRecord:
         raise NotSupported("VMs at Hetzner always start again with their host.")
-
-    def options(self, external_id: str) -> OptionsRecord:
-        raise NotSupported("The options of a VM at Hetzner are settled when it is made.")
-
-    def set_options(self, external_id: str, options: Mapping[str, Any]) -> VmRecord:
-        raise NotSupported("The options of a VM at Hetzner are settled when it is made.")
 
     def remove_cloud_init(self, external_id: str) -> VmRecord:
         raise NotSupported("User data stays with a VM at Hetzner as long as it lives.")

@@ -29,6 +29,7 @@ def config_of(peer: Any) -> HcloudConfig:
         action_timeout_s=20.0,
         retry_s=2.0,
         poll_s=0.01,
+        watch_s=0.1,
     )
 
 

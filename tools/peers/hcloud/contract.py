@@ -1,7 +1,8 @@
 """The published contract of the API: requests and answers are held against Hetzner's own schemas.
 
-They come in the npm package hcloud-api, which a robot made from Hetzner's OpenAPI document: component schemas as
-JavaScript, and which call takes and gives which of them as TypeScript. Node writes the former as JSON.
+Most come in the npm package hcloud-api, which a robot made from Hetzner's OpenAPI document: component schemas as
+JavaScript, and which call takes and gives which of them as TypeScript. Node writes the former as JSON. Those of newer
+calls are in `documented`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
+
+from tools.peers.hcloud import documented
 
 Json = dict[str, Any]
 
@@ -54,9 +57,14 @@ class Contract:
         if not PACKAGE.is_dir() or shutil.which("node") is None:
             raise Missing("The schemas of the npm package hcloud-api are not here: npm ci brings them.")
         self._schemas = self._read_schemas()
+        self._takes, self._gives = self._read_calls()
+        for calls, table in ((documented.TAKES, self._takes), (documented.GIVES, self._gives)):
+            for (method, path), schema in calls.items():
+                name = f"{'takes' if calls is documented.TAKES else 'gives'} {method} {path}"
+                table[method, path] = name
+                self._schemas[name] = schema
         resource = DRAFT202012.create_resource({"components": {"schemas": self._schemas}})
         self._registry = Registry().with_resource("api", resource)
-        self._takes, self._gives = self._read_calls()
         self._fine: set[tuple[str, str]] = set()
         self._validators: dict[str, Draft202012Validator] = {}
 
@@ -109,9 +117,7 @@ class Contract:
         if (name, text) in self._fine:
             return ""
         if name not in self._validators:
-            self._validators[name] = Draft202012Validator(
-                {"$ref": f"api#/components/schemas/{name}"}, registry=self._registry
-            )
+            self._validators[name] = Draft202012Validator(self._schemas[name], registry=self._registry)
         wrong = next(self._validators[name].iter_errors(body), None)
         if wrong is not None:
             place = "/".join(str(part) for part in wrong.absolute_path)

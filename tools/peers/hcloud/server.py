@@ -14,14 +14,14 @@ from typing import Any
 
 from aiohttp import web
 
-from tools.peers.hcloud import console, networks, servers, services, volumes
+from tools.peers.hcloud import console, extras, networks, servers, services, volumes
 from tools.peers.hcloud.catalogue import Json
 from tools.peers.hcloud.cloud import Cloud, Fault, Refusal
 from tools.peers.hcloud.contract import Contract
 from tools.peers.hcloud.routing import Call, find
 
 #: Modules whose routes are served.
-SERVED = (networks, servers, services, volumes)
+SERVED = (extras, networks, servers, services, volumes)
 PREFIX = "/v1"
 LIMIT = 3600
 START_S = 10.0

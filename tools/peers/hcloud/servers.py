@@ -42,6 +42,8 @@ def create(call: Call) -> Answer:
     joined = [cloud.named("networks", number, "networks") for number in body.get("networks", [])]
     walls = [cloud.named("firewalls", one["firewall"], "firewalls") for one in body.get("firewalls", [])]
     keys = [cloud.named("ssh_keys", key, "ssh_keys") for key in body.get("ssh_keys", [])]
+    wished = body.get("placement_group")
+    group = cloud.named("placement_groups", wished, "placement_group") if wished else None
     public = body.get("public_net") or {}
     has4, has6 = public.get("enable_ipv4", True), public.get("enable_ipv6", True)
     if not (has4 or has6 or joined):
@@ -56,6 +58,9 @@ def create(call: Call) -> Answer:
     server["public_net"]["firewalls"] = [{"id": wall["id"], "status": "applied"} for wall in walls]
     for wall in walls:
         wall["applied_to"].append({"type": "server", "server": {"id": number}})
+    if group is not None:
+        server["placement_group"] = group
+        group["servers"].append(number)
     for row in body.get("volumes", []):
         volumes.plug(cloud, cloud.named("volumes", row, "volumes"), server)
 
@@ -176,6 +181,10 @@ def _gone(cloud: Cloud, server: Json) -> None:
         wall["applied_to"] = [one for one in wall["applied_to"] if one.get("server", {}).get("id") != number]
     for balancer in cloud.tables["load_balancers"].values():
         balancer["targets"] = [one for one in balancer["targets"] if one.get("server", {}).get("id") != number]
+    for floating in cloud.tables["floating_ips"].values():
+        floating["server"] = None if floating["server"] == number else floating["server"]
+    if server["placement_group"]:
+        server["placement_group"]["servers"].remove(number)
     for address in [key for key, row in cloud.tables["primary_ips"].items() if row["assignee_id"] == number]:
         del cloud.tables["primary_ips"][address]
     for picture in [row for row in cloud.tables["images"].values() if row["bound_to"] == number]:

@@ -29,6 +29,11 @@ def is_taken(pool: Pool | None, name: str) -> bool:
     return Volume.objects.filter(pool=pool, name=name, missing_since=None).exclude(external_id="").exists()
 
 
+def pool_words(pool: Pool) -> str:
+    """A pool that is not switched on, or has no bounds, tells no room."""
+    return f"{pool.name} ({size_words(pool.available_gib * 1024)} free)" if pool.capacity_gib else pool.name
+
+
 def _when_free(volume: Volume) -> Answer:
     answer = ready(volume)
     if answer is not True:
@@ -49,7 +54,8 @@ class GrowForm(ActionForm):
         now = math.ceil(volume.size_gib)
         field.widget.attrs.update(min=now + 1, autofocus=True, inputmode="numeric")
         self.take("size_gib", now + max(1, now // 2))
-        room = f" The pool has {size_words(volume.pool.available_gib * 1024)} free." if volume.pool else ""
+        pool = volume.pool
+        room = f" The pool has {size_words(pool.available_gib * 1024)} free." if pool and pool.capacity_gib else ""
         field.help_text = f"It has {size_words(volume.size_gib * 1024)} now, and can never shrink again.{room}"
 
     def clean_size_gib(self) -> int:
@@ -69,7 +75,7 @@ class CloneForm(ActionForm):
         self.take("name", f"{stem}-copy{dot}{ending}" if dot else f"{volume.name}-copy")
         pool: Any = self.fields["pool"]
         pool.queryset = usable_pools(volume.provider)
-        pool.label_from_instance = lambda one: f"{one.name} ({size_words(one.available_gib * 1024)} free)"
+        pool.label_from_instance = pool_words
         if volume.pool is not None:
             self.take("pool", volume.pool.uuid)
         self.fields["name"].widget.attrs.update(PLAIN, autofocus=True)

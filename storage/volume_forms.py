@@ -99,7 +99,8 @@ class VolumeForm(forms.Form):
 
 
 def _pool_words(pool: Pool) -> str:
-    return f"{pool.name} at {pool.provider.name} ({size_words(pool.available_gib * 1024)} free)"
+    room = f" ({size_words(pool.available_gib * 1024)} free)" if pool.capacity_gib else ""
+    return f"{pool.name} at {pool.provider.name}{room}"
 
 
 def _is_open_to(provider: Provider, project: Project) -> bool:

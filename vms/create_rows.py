@@ -194,8 +194,12 @@ class UserForm(Row):
 
 
 def pool_choices(offer: Offer) -> list[tuple[str, str]]:
-    named = [(str(pool.uuid), f"{pool.name} ({pool.available_gib:.0f} GiB free)") for pool in offer.pools]
-    return [("", "Usual pool"), *named]
+    return [("", "Usual pool"), *((str(pool.uuid), _pool_words(pool)) for pool in offer.pools)]
+
+
+def _pool_words(pool: Pool) -> str:
+    """A pool that is not switched on, or has no bounds, tells no room."""
+    return f"{pool.name} ({pool.available_gib:.0f} GiB free)" if pool.capacity_gib else pool.name
 
 
 def chosen_pool(offer: Offer, wanted: str) -> Pool | None:

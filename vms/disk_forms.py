@@ -15,6 +15,7 @@ from storage.selectors import usable_images, usable_pools, usable_volumes
 from vms.create_rows import number
 from vms.models import VirtualMachine
 from vms.row_choice import RowChoice, offer
+from vms.shared_volumes import shared_volumes
 
 MOST_GIB = 65_536
 
@@ -29,11 +30,12 @@ def is_data(disk: dict[str, Any]) -> bool:
 
 
 def pool_words(pool: Pool) -> str:
-    return f"{pool} ({size_words(pool.available_gib * 1024)} free)" if pool.available_gib else str(pool)
+    return f"{pool} ({size_words(pool.available_gib * 1024)} free)" if pool.capacity_gib else str(pool)
 
 
 def volume_words(volume: Volume) -> str:
-    return f"{volume} ({size_words(volume.size_gib * 1024)}{', ' + volume.format if volume.format else ''})"
+    words = [size_words(volume.size_gib * 1024), volume.format, "shared" if volume.is_used else ""]
+    return f"{volume} ({', '.join(word for word in words if word)})"
 
 
 class AttachDiskForm(ActionForm):
@@ -93,8 +95,10 @@ class AttachDiskForm(ActionForm):
 
     @cached_property
     def volumes(self) -> Any:
-        """Volumes of the machine's project that no machine has."""
-        return usable_volumes(self.subject.provider, self.subject.project)
+        """Volumes of the machine's project that no machine has, and those that others share."""
+        vm, can = self.subject, self.subject.can.disks
+        shared = shared_volumes(vm) if can and can.shared else []
+        return usable_volumes(vm.provider, vm.project) | vm.provider.volumes.filter(pk__in=shared)
 
     @property
     def choices(self) -> list[Any]:
@@ -121,8 +125,19 @@ class AttachDiskForm(ActionForm):
             cleaned.pop("size_gib", None)
             if not cleaned.get("volume") and "volume" not in self.errors:
                 self.add_error("volume", "Choose a volume.")
+            elif cleaned.get("volume") and cleaned["volume"].is_used:
+                # Only shared ones are offered, and each machine has to say so.
+                cleaned["shareable"] = True
+        self._check_sharing(cleaned)
         cleaned["thin"] = not cleaned.pop("allocate", False)
         return cleaned
+
+    def _check_sharing(self, cleaned: dict[str, Any]) -> None:
+        volume = cleaned.get("volume")
+        format_ = volume.format if volume else cleaned.get("format")
+        if cleaned.get("shareable") and format_ not in {"raw", "", None}:
+            field = "shareable" if volume or "format" not in self.fields else "format"
+            self.add_error(field, f"Only raw disks can be shared: two writers ruin one of the format {format_}.")
 
     def _check_room(self, cleaned: dict[str, Any]) -> None:
         size_gib, pool = cleaned.get("size_gib"), cleaned.get("pool")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job
 from networking.models import Network
@@ -21,8 +23,14 @@ def add_nic(
     isolated: bool = False,
     vlan: int | None = None,
 ) -> Job:
+    """Plug a new card in. Its hardware address is drawn now where it can be: a job that runs twice adds one card."""
     spec = NicSpec(
-        network=network.external_id, model=model, mac=mac, filter=filter, isolated=isolated, vlan=vlan or None
+        network=network.external_id,
+        model=model,
+        mac=mac or _drawn_mac(vm),
+        filter=filter,
+        isolated=isolated,
+        vlan=vlan or None,
     )
     return start_job(
         vm,
@@ -32,6 +40,12 @@ def add_nic(
         user=user,
         params={"spec": spec.model_dump(mode="json", exclude_defaults=True)},
     )
+
+
+def _drawn_mac(vm: VirtualMachine) -> str:
+    """By lot, of 16 million; empty where the provider gives them itself. A driver refuses one that is taken."""
+    prefix = vm.can.nics.mac_prefix if vm.can.nics else ""
+    return ":".join([prefix, *(f"{byte:02x}" for byte in secrets.token_bytes(3))]) if prefix else ""
 
 
 def change_nic(vm: VirtualMachine, *, user: User, nic: str, change: NicChange) -> Job:

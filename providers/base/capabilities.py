@@ -99,6 +99,9 @@ class NicFeatures(Features):
     hot_plug: bool = False
     mac: bool = False
     """A card's MAC may be chosen; otherwise the provider gives it."""
+    mac_prefix: str = ""
+    """First three bytes ("52:54:00") of MACs that the portal draws itself, so that a job that runs twice adds one card;
+    empty: the provider gives them."""
     change_network: bool = False
     change_model: bool = False
     link: bool = False
@@ -124,6 +127,8 @@ class CloneFeatures(Features):
     linked: bool = False
     full: bool = False
     export: bool = False
+    template: bool = False
+    """A VM itself can become an image, and the VM again that it was."""
 
 
 class MigrationFeatures(Features):

@@ -75,6 +75,8 @@ CAPABILITIES = Capabilities(
     nics=NicFeatures(
         hot_plug=True,
         mac=True,
+        # Beside those that the cloud counts.
+        mac_prefix="52:54:01",
         change_network=True,
         change_model=True,
         link=True,
@@ -85,7 +87,7 @@ CAPABILITIES = Capabilities(
         models=MODELS,
     ),
     snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True, external=True),
-    clones=CloneFeatures(linked=True, full=True, export=True),
+    clones=CloneFeatures(linked=True, full=True, export=True, template=True),
     migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
     consoles=ConsoleFeatures(
         kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL, ConsoleKind.SPICE}), send_keys=True, screenshot=True

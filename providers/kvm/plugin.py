@@ -105,6 +105,7 @@ PLUGIN = Plugin(
         nics=NicFeatures(
             hot_plug=True,
             mac=True,
+            mac_prefix="52:54:00",
             change_network=True,
             change_model=True,
             link=True,

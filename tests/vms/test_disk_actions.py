@@ -15,7 +15,8 @@ from kvweb.jobs.models import Job, JobState
 from providers.base import Capabilities, DiskFeatures
 from providers.models import Provider
 from providers.pool import driver_for
-from storage.models import Image, Pool
+from storage import volume_inventory
+from storage.models import Image, Pool, Volume
 from tests.vms.conftest import MakeMachine, Press, at_provider, fault
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +31,12 @@ def volumes_at(provider: Provider) -> int:
     with driver_for(provider) as driver:
         assert driver.volumes is not None
         return len(driver.volumes.list())
+
+
+def read_volumes(provider: Provider) -> None:
+    with driver_for(provider) as driver:
+        assert driver.volumes is not None
+        volume_inventory.apply(provider, driver.volumes.list(), is_complete=True)
 
 
 def test_a_new_disk_is_attached_where_it_was_wanted(machine: MakeMachine, press: Press, alice: User) -> None:
@@ -54,6 +61,33 @@ def test_a_detached_disk_can_be_attached_again(
     assert done.job.title == "Detach disk vdb of “web-1”"
     assert list(disks_of(vm)) == ["vda"]
     assert volumes_at(stocked) == before
+
+
+def test_a_raw_disk_is_shared_with_another_machine(
+    machine: MakeMachine, press: Press, alice: User, stocked: Provider, client_of: ClientOf
+) -> None:
+    one, two = machine(), machine(name="web-2")
+    press(alice, one, "attach-disk", size_gib="3", shareable="on")
+    read_volumes(stocked)
+    volume = Volume.objects.get(external_id=(one.disks or [])[-1]["volume"])
+    assert (volume.format, volume.is_used) == ("raw", True)
+    dialog = client_of(alice).get(f"/vms/{two.uuid}/ask/attach-disk").content.decode()
+    assert f"{volume} (3 GiB, raw, shared)" in dialog
+    done = press(alice, two, "attach-disk", source="existing", volume=str(volume.uuid))
+    assert done.job.state == JobState.SUCCEEDED, done.job.reason
+    assert [(disk["volume"], disk["shareable"]) for disk in (two.disks or [])[-1:]] == [(volume.external_id, True)]
+    # The machine's own, and what is not shared, are nobody else's.
+    assert str(volume.uuid) not in client_of(alice).get(f"/vms/{one.uuid}/ask/attach-disk").content.decode()
+    press(alice, one, "attach-disk", size_gib="4")
+    read_volumes(stocked)
+    alone = Volume.objects.get(external_id=(one.disks or [])[-1]["volume"])
+    assert str(alone.uuid) not in client_of(alice).get(f"/vms/{two.uuid}/ask/attach-disk").content.decode()
+
+
+def test_only_raw_disks_are_shared(machine: MakeMachine, press: Press, alice: User) -> None:
+    answer = press(alice, machine(), "attach-disk", size_gib="3", format="qcow2", shareable="on")
+    assert "Only raw disks can be shared" in answer.text
+    assert not answer.jobs
 
 
 def test_a_disk_and_its_volume_are_deleted_when_the_name_is_typed(

@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from kvweb.accounts.models import User
-from kvweb.jobs.models import JobState
+from kvweb.jobs import services as jobs
+from kvweb.jobs.models import Job, JobState
 from kvweb.portal.inventory import sync
 from networking.models import Network
 from providers.base import NetworkSpec, NicRecord
@@ -57,6 +58,19 @@ def test_a_card_is_added_changed_and_removed(lab: VirtualMachine, press: Press, 
     assert removed.job.title == f"Remove card {nic.external_id} from “web-1”"
     assert len(nics_of(lab)) == 1
     assert len(lab.nics or []) == 1
+
+
+def test_a_job_that_runs_twice_adds_one_card(lab: VirtualMachine, press: Press, alice: User) -> None:
+    """Its worker died after the provider had done it, and before anybody knew."""
+    job = press(alice, lab, "add-nic", network=str(network(lab, "lab").uuid)).job
+    drawn = job.params["spec"]["mac"]
+    assert nics_of(lab)[-1].mac == drawn
+    Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED)
+    jobs.run(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED, job.reason
+    assert [nic.mac for nic in nics_of(lab)].count(drawn) == 1
+    assert len(nics_of(lab)) == 2
 
 
 def test_a_card_moves_to_another_network_and_keeps_its_hardware_address(

@@ -11,8 +11,9 @@ from providers.testing.promises import promise
 
 
 def mac_of(lab: Lab) -> str:
-    """A MAC that no other lab's card has."""
-    return f"52:54:00:{lab.suffix[:2]}:{lab.suffix[2:4]}:{lab.suffix[4:6]}"
+    """A MAC that no other lab's card has, as the portal draws them."""
+    prefix = (lab.can.nics.mac_prefix if lab.can.nics else "") or "52:54:00"
+    return f"{prefix}:{lab.suffix[:2]}:{lab.suffix[2:4]}:{lab.suffix[4:6]}"
 
 
 def nics_of(vm: VmRecord) -> dict[str, NicRecord]:

@@ -17,15 +17,14 @@ from providers.aws.testing import Peer as AwsPeer
 from providers.testing import Unavailable, is_demanded
 from providers.vsphere.driver import VsphereDriver
 from providers.vsphere.testing import Backend
-from tests.live.portal import Portal, until
 from tests.live.test_second_light import answer, press
 from tests.vms.console.vendor import SERVER_INIT, Vendor
 from tools.peers.hcloud.cloud import Cloud
 from tools.peers.hcloud.contract import contract
+from tools.peers.hcloud.server import Peer
 from tools.peers.openstack.simulator import Simulator as OpenStackPeer
 from tools.trial.portal import Portal
 from tools.trial.waiting import until
-from tools.peers.hcloud.server import Peer
 
 pytestmark = [pytest.mark.live, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(480)]
 

@@ -42,6 +42,11 @@ def roles_of(user: Person) -> dict[int, str]:
     return cached
 
 
+def know_role(user: User, project_id: int, role: str | None) -> None:
+    """Spare this user object the query: it is only ever asked about this project, and its role there was just read."""
+    user._kvweb_roles = {project_id: role} if role is not None else {}  # type: ignore[attr-defined]
+
+
 def allowed(user: Person, verb: str, subject: Model | None = None) -> bool:
     """Whether `user` may do `verb`: to a project, to something that belongs to one, or (None) to the portal itself."""
     if verb not in VERBS:

@@ -8,7 +8,8 @@ from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
 from providers.base import ConsoleKind
 from providers.models import Provider
-from vms.console import grants, standing
+from vms.console import arrivals, grants, standing
+from vms.console.arrivals import Arrival
 from vms.console.closing import Code, Refused
 from vms.console.handshake import Request
 from vms.models import GuestLink, VirtualMachine
@@ -45,6 +46,35 @@ def admit(request: Request) -> tuple[Ticket, Provider]:
 
     The session is looked at before the token: a token without its session is not even used up.
     """
+    arrival = arrivals.look(request.grant_id, request.session_key)
+    return _admit_the_long_way(request) if arrival is None else _admit_usual(request, arrival)
+
+
+def _admit_usual(request: Request, arrival: Arrival) -> tuple[Ticket, Provider]:
+    """A person whose own session it is; two statements, nearly all of it is checking."""
+    user, vm = arrival.user, arrival.vm
+    if not arrivals.redeem(arrival, token=request.token, session_key=request.session_key, address=request.address):
+        raise Refused(Code.NOT_ALLOWED, grants.USED_UP)
+    grants.check(vm, arrival.kind, user)
+    ticket = Ticket(
+        grant_pk=arrival.grant_pk,
+        user_pk=user.pk,
+        guest_link_pk=None,
+        name=str(user),
+        vm_pk=vm.pk,
+        vm_uuid=str(vm.uuid),
+        external_id=vm.external_id,
+        provider_pk=vm.provider_id,
+        kind=arrival.kind,
+        view_only=arrival.view_only,
+        may_lead=allowed(user, "vm.share", vm),
+        session_key=request.session_key,
+    )
+    return ticket, vm.provider
+
+
+def _admit_the_long_way(request: Request) -> tuple[Ticket, Provider]:
+    """Guests, and whoever is to be told what is wrong."""
     known = grants.find(request.grant_id)
     link = known.guest_link if known is not None else None
     holder = _person(request, known.user if known is not None else None) if link is None else _guest(request, link)

@@ -16,6 +16,8 @@ from vms.console.loop import Loop
 logger = logging.getLogger(__name__)
 
 THREADS = 4
+#: What is only written down waits so long: its thread would take the interpreter from the console that just opens.
+NOTE_REST_S = 0.01
 T = TypeVar("T")
 
 
@@ -24,14 +26,25 @@ class Database:
         self._loop = loop
         self._pool = ThreadPoolExecutor(THREADS, "console-database")
         self._notes = ThreadPoolExecutor(1, "console-notes")
+        self._unwritten: list[Callable[[], object]] = []
 
     def do(self, work: Callable[[], T], done: Callable[[T | Closing], None] | None = None) -> None:
         """Do `work` in a thread; `done` is called in the loop's thread with its result, or with why there is none."""
         self._submit(self._pool, work, done)
 
-    def note(self, work: Callable[[], T]) -> None:
-        """Write something down, in the order of the calls: the end of a console never before its beginning."""
-        self._submit(self._notes, work, None)
+    def note(self, work: Callable[[], object]) -> None:
+        """Write something down, in the order of the calls: the end of a console never before its beginning.
+
+        Called in the loop's thread.
+        """
+        self._unwritten.append(work)
+        if len(self._unwritten) == 1:
+            self._loop.after(NOTE_REST_S, self._write)
+
+    def _write(self) -> None:
+        notes, self._unwritten = self._unwritten, []
+        for work in notes:
+            self._submit(self._notes, work, None)
 
     def _submit(
         self, pool: ThreadPoolExecutor, work: Callable[[], T], done: Callable[[T | Closing], None] | None
@@ -55,6 +68,7 @@ class Database:
 
     def close(self) -> None:
         """Wait for what was begun (ends of consoles are written down), and close every thread's connection."""
+        self._write()
         together = threading.Barrier(THREADS)
 
         def let_go() -> None:

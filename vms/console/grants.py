@@ -29,6 +29,8 @@ from vms.models import ConsoleGrant, GuestLink, VirtualMachine
 #: States in which no provider has a console to show.
 WITHOUT_CONSOLE = {PowerState.STOPPED, PowerState.CRASHED, PowerState.SUSPENDED}
 KEPT_FOR = timedelta(days=90)
+#: The same words whatever was wrong with a grant.
+USED_UP = "This right to open the console was used already or is too old."
 #: What admission asks of a grant and what it is for.
 DECIDES = [
     *("uuid", "vm", "user", "guest_link", "kind", "view_only"),
@@ -143,7 +145,7 @@ def redeem(
         mine, redeemed_at=None, revoked_at=None, closed_at=None, expires_at__gt=now
     ).update(redeemed_at=now, address=address)
     if changed != 1:
-        raise Refused(Code.NOT_ALLOWED, "This right to open the console was used already or is too old.")
+        raise Refused(Code.NOT_ALLOWED, USED_UP)
     grant = known or find(grant_id)
     if grant is None:
         raise Refused(Code.GONE)

@@ -48,7 +48,7 @@ def signed_in(session_keys: Iterable[str], *, known: User | None = None) -> dict
     for key, data in told.items():
         if str(data.get(SESSION_KEY, "")).isdecimal():
             user = users.get(int(data[SESSION_KEY]))
-            if user is not None and _same_password(user, str(data.get(HASH_SESSION_KEY, ""))):
+            if user is not None and is_same_password(user, str(data.get(HASH_SESSION_KEY, ""))):
                 found[key] = user
     return found
 
@@ -59,7 +59,8 @@ def guests_in(session_keys: Iterable[str]) -> dict[str, set[str]]:
     return {session.session_key: set(session.get_decoded().get(GUEST_LINKS, [])) for session in sessions}
 
 
-def _same_password(user: User, told: str) -> bool:
+def is_same_password(user: User, told: str) -> bool:
+    """Whether a session that carries `told` was begun with the password that the account has now."""
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     return any(constant_time_compare(told, each) for each in hashes)
 

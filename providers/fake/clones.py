@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from providers.base import (
     QUIET,
     AlreadyExists,
@@ -129,3 +132,64 @@ class FakeClones(Part, Clones):
             tx.note(EventTopic.IMAGE, image.id, "created")
             progress.report(100, "Exported.")
             return image_record(image, {pool.id: pool for pool in tx.all(Pool)})
+
+    def to_template(self, external_id: str) -> ImageRecord:
+        with self.cloud.writing("clones.to_template", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+            refuse_running(vm)
+            if vm.snapshots:
+                raise Conflict("The VM has snapshots; delete them first.")
+            first = first_disk(vm)
+            if first is None:
+                raise Conflict("The VM has no disk.")
+            if tx.named(Image, vm.name) is not None:
+                raise AlreadyExists(f"There is an image “{vm.name}” already.", field="name")
+            volumes = [tx.get(Volume, disk.volume) for disk in vm.disks if disk.volume]
+            _refuse_shared(tx, vm, volumes)
+            main = tx.get(Volume, first.volume)
+            kept = {"vm": vm.model_dump(mode="json"), "volumes": [each.model_dump(mode="json") for each in volumes]}
+            image = Image(
+                id=f"image-{tx.next_number('image')}",
+                name=vm.name,
+                pool=main.pool,
+                size_gib=main.size_gib,
+                stored_bytes=int(main.allocation_gib * 1024**3) + len(main.content),
+                created_at=tx.now,
+                content=main.content,
+                template=json.dumps(kept),
+            )
+            for volume in volumes:
+                tx.drop(volume)
+                tx.note(EventTopic.POOL, volume.pool, "volume became an image")
+            tx.drop(vm)
+            tx.note(EventTopic.VM, vm.id, "became an image", gone=True)
+            tx.put(image)
+            tx.note(EventTopic.IMAGE, image.id, "created")
+            return image_record(image, {pool.id: pool for pool in tx.all(Pool)})
+
+    def to_vm(self, image: str) -> VmRecord:
+        with self.cloud.writing("clones.to_vm") as tx:
+            found = tx.get(Image, image)
+            if not found.template:
+                raise NotFound("This image never was a VM.")
+            if any(volume.backing == found.id for volume in tx.all(Volume)):
+                raise Conflict("Disks build on this image.")
+            kept = json.loads(found.template)
+            vm = Vm.model_validate(kept["vm"])
+            check_name(tx, vm.name)
+            for each in kept["volumes"]:
+                volume = Volume.model_validate(each)
+                tx.put(volume)
+                tx.note(EventTopic.POOL, volume.pool, "volume created")
+            tx.drop(found)
+            tx.note(EventTopic.IMAGE, found.id, "became a VM", gone=True)
+            return saved(self.cloud, tx, vm, "created")
+
+
+def _refuse_shared(tx: Transaction, vm: Vm, volumes: Sequence[Volume]) -> None:
+    own = {volume.id for volume in volumes}
+    for other in tx.all(Vm):
+        if other.id != vm.id and any(disk.volume in own for disk in other.disks):
+            raise Conflict(f"“{other.name}” has one of its disks too.")
+    if any(each.backing in own for each in tx.all(Volume)):
+        raise Conflict("Disks of others build on those of this VM.")

@@ -174,6 +174,8 @@ class Image(Thing):
     default_user: str = ""
     created_at: float = 0.0
     content: str = ""
+    template: str = ""
+    """The VM that became this image, with its volumes, as JSON."""
 
 
 class UnfinishedImage(Thing):

@@ -62,8 +62,8 @@ METHODS: Mapping[str, Mapping[str, Need]] = {
         "update_reserveip": lambda can: can.networks and can.networks.static_leases,
         "remove_cloudinit": lambda can: can.reshape and can.reshape.remove_cloud_init,
         "reserve_host": lambda can: can.networks and can.networks.dns_hosts,
-        "convert_to_template": never,
-        "convert_to_vm": never,
+        "convert_to_template": lambda can: can.clones and can.clones.template,
+        "convert_to_vm": lambda can: can.clones and can.clones.template,
     },
     "Snapshots": {
         "create_snapshot": lambda can: can.snapshots,

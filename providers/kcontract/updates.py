@@ -104,20 +104,25 @@ class Updates(Core):
     def _reshape(self) -> Reshape:
         return self.facet(self.driver.reshape, "way to change a VM")
 
+    @changes
+    def convert_to_template(self, name: str) -> Result | None:
+        """The VM becomes an image of its name, and is no VM any more."""
+        self.facet(self.driver.clones, "templates").to_template(self.vm(name).external_id)
+        return None
+
+    @changes
+    def convert_to_vm(self, name: str) -> Result | None:
+        images = self.facet(self.driver.images, "images")
+        image = called(images.list(), name, "image")
+        self.facet(self.driver.clones, "templates").to_vm(image.external_id)
+        return None
+
     # -- what no provider behind this contract offers -----------------------------------------------------------------
 
     @changes
     def update_attribute(self, name: str, attribute: str, value: Any) -> Result | None:
         del value
         raise NotSupported(f"The attribute “{attribute}” of “{name}” cannot be changed.")
-
-    @changes
-    def convert_to_template(self, name: str) -> Result | None:
-        raise NotSupported(f"“{name}” cannot become a template; export it as an image.")
-
-    @changes
-    def convert_to_vm(self, name: str) -> Result | None:
-        raise NotSupported(f"“{name}” is not a template.")
 
 
 def _waiting(record: VmRecord) -> Result | None:

@@ -1,4 +1,4 @@
-"""Clones of a VM, and templates made from one."""
+"""Clones of a VM, templates made from one, and VMs that become templates themselves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from providers.base import (
     Clones,
     Conflict,
     ImageRecord,
+    NotFound,
     NotSupported,
     PowerState,
     Progress,
@@ -22,10 +23,10 @@ from providers.vsphere import guestinfo, note
 from providers.vsphere.creation import Creation, check_name, refuse_taken_name
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.images import template_record
-from providers.vsphere.native import vim
+from providers.vsphere.native import vim, vmodl
 from providers.vsphere.part import Part
-from providers.vsphere.properties import Found, below, typed
-from providers.vsphere.records import note_of, power_of
+from providers.vsphere.properties import Found, below, read_one, typed
+from providers.vsphere.records import disks_of, note_of, power_of
 from providers.vsphere.site import read_site, vm_folder
 
 _BASE = "base of linked clones"
@@ -135,6 +136,40 @@ class VsphereClones(Part, Clones):
                 raise
         progress.report(100, "The template is there")
         return record
+
+    def to_template(self, external_id: str) -> ImageRecord:
+        """The VM is marked as a template; its note stays with it, so that it is known again later."""
+        with vendor_calls():
+            found, _ = self.look(external_id)
+            if power_of(found)[0] is not PowerState.STOPPED:
+                raise Conflict("Stop the VM first.")
+            if "snapshot" in found.values:
+                raise Conflict("The VM has snapshots; delete them first.")
+            own = {disk.volume for disk in disks_of(found.values["config.hardware.device"]) if disk.format == "vmdk"}
+            if any(own & set(files) for files in self.used_by_others(external_id)):
+                raise Conflict("Another VM has one of its disks, or builds on it.")
+            self.handle(external_id).MarkAsTemplate()
+            return template_record(self.connection, external_id)
+
+    def to_vm(self, image: str) -> VmRecord:
+        """In the resource pool of the host that has the template."""
+        with vendor_calls():
+            if image.startswith("["):
+                raise NotFound("This image never was a VM.")
+            try:
+                found = read_one(self.connection, self.handle(image), "config.template", "runtime.host")
+            except vmodl.fault.ManagedObjectNotFound as exc:
+                raise NotFound("There is no such image any more.", str(exc)) from exc
+            if not found.is_true("config.template"):
+                raise NotFound("This is a VM already.")
+            own = {str(getattr(disk.backing, "fileName", "")) for disk in self.layout(image).disks}
+            if any(set(files[1:]) & own for files in self.used_by_others(image)):
+                raise Conflict("A linked clone builds on this template.")
+            site = read_site(self.connection)
+            host = next((each for each in site.of("HostSystem") if each.id == found.text("runtime.host")), None)
+            cluster = site.cluster(host.text("parent") if host else self.config.cluster)
+            self.handle(image).MarkAsVirtualMachine(site.pool(cluster), None)
+            return self.record(image)
 
 
 def _told_anew(source: Found, *, name: str, instance: str, macs: Mapping[str, str]) -> Mapping[str, str]:

@@ -73,7 +73,7 @@ PLUGIN = Plugin(
             hot_plug=True, change_network=True, link=True, mac=True, models=frozenset({"vmxnet3", "e1000e", "e1000"})
         ),
         snapshots=SnapshotFeatures(memory=True, while_running=True, tree=True),
-        clones=CloneFeatures(linked=True, full=True, export=True),
+        clones=CloneFeatures(linked=True, full=True, export=True, template=True),
         consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC})),
         pools=PoolFeatures(),
         volumes=VolumeFeatures(create=True, grow=True, clone=True, thick=True, formats=frozenset({"vmdk"})),

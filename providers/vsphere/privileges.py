@@ -59,7 +59,11 @@ NEEDED: Mapping[str, Sequence[str]] = {
         f"{_VM}.State.RevertToSnapshot",
     ),
     "volumes, ISO images": ("Datastore.Browse", "Datastore.FileManagement"),
-    "bringing in disks": ("VApp.Import", f"{_VM}.Provisioning.MarkAsTemplate"),
+    "templates, appliances": (
+        "VApp.Import",
+        f"{_VM}.Provisioning.MarkAsTemplate",
+        f"{_VM}.Provisioning.MarkAsVM",
+    ),
     "making networks": ("DVPortgroup.Create", "DVPortgroup.Modify", "DVPortgroup.Delete", "Host.Config.Network"),
 }
 
@@ -73,6 +77,7 @@ _CUTS: Mapping[str, Sequence[str]] = {
         "Datastore.AllocateSpace",
     ),
     "clones": (f"{_VM}.Inventory.CreateFromExisting", f"{_VM}.Provisioning.Clone"),
+    "clones.template": (f"{_VM}.Provisioning.MarkAsTemplate", f"{_VM}.Provisioning.MarkAsVM"),
     "clones.export": (f"{_VM}.Provisioning.CreateTemplateFromVM",),
     "power": (f"{_VM}.Interact.PowerOn", f"{_VM}.Interact.PowerOff"),
     "power.pause": (f"{_VM}.Interact.Suspend",),

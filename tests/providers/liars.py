@@ -14,6 +14,7 @@ from providers.base import (
     Cancelled,
     Config,
     Driver,
+    ImageRecord,
     NetworkRecord,
     NetworkSpec,
     NicChange,
@@ -262,6 +263,16 @@ def clones_anew_each_time(driver: FakeDriver) -> None:
         return honest(external_id, name + "-2" * (name in taken), **how)
 
     bend(driver.clones, clone=clone)
+
+
+def makes_templates_that_stay_vms(driver: FakeDriver) -> None:
+    """A copy becomes the image, and the VM goes on."""
+    clones = present(driver.clones)
+
+    def to_template(external_id: str) -> ImageRecord:
+        return clones.export(external_id, driver.machines.get(external_id).name)
+
+    bend(clones, to_template=to_template)
 
 
 def hears_no_cancel_while_cloning(driver: FakeDriver) -> None:
@@ -562,6 +573,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (keeps_external_snapshots_inside, "snapshots::an_external_snapshot_is_one_among_the_others"),
     (deletes_what_came_after_a_snapshot, "snapshots::deleting_one_leaves_the_disk_and_the_others_as_they_are"),
     (clones_anew_each_time, "clones::a_clone_that_is_asked_for_twice_is_made_once"),
+    (makes_templates_that_stay_vms, "clones::a_vm_becomes_a_template_and_the_same_vm_again"),
     (hears_no_cancel_while_cloning, "clones::a_cancelled_clone_leaves_nothing"),
     (leaves_moved_vms_behind, "migration::a_stopped_vm_moves"),
     (stops_what_it_moves, "migration::a_running_vm_goes_on_running_there"),

@@ -52,7 +52,16 @@ def test_the_simulated_cloud_can_all_but_what_nobody_can() -> None:
 def test_what_nobody_can_is_a_failure_with_a_reason(k: Kbase) -> None:
     make(k)
     refused(k.update_attribute("box", "a", "b"), "“a”")
-    refused(k.convert_to_template("box"), "export")
+
+
+def test_a_vm_becomes_a_template_and_a_vm_again(k: Kbase) -> None:
+    make(k)
+    assert k.convert_to_template("box") == {"result": "success"}
+    assert not k.exists("box")
+    assert "box" in k.volumes()
+    refused(k.convert_to_template("box"))
+    assert k.convert_to_vm("box") == {"result": "success"}
+    assert k.exists("box")
     refused(k.convert_to_vm("box"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from providers.base import AlreadyExists, Cancelled, Conflict, VmRecord
+from providers.base import AlreadyExists, Cancelled, Conflict, NotFound, NotSupported, PowerState, VmRecord
 from providers.testing.checks import Recorder, refused
 from providers.testing.lab import Lab, only, present
 from providers.testing.promises import promise
@@ -108,3 +108,46 @@ def a_running_vm_is_not_exported(lab: Lab) -> None:
     vm = lab.vm(start=True)
     with refused(Conflict):
         present(lab.driver.clones).export(vm.external_id, lab.name("image"))
+
+
+@promise(when=lambda can: can.clones and can.clones.template)
+def a_vm_becomes_a_template_and_the_same_vm_again(lab: Lab) -> None:
+    clones, images, machines = present(lab.driver.clones), present(lab.driver.images), lab.driver.machines
+    vm = machines.get(lab.vm().external_id)
+    image = clones.to_template(vm.external_id)
+    assert (image.name, image.is_iso) == (vm.name, False)
+    assert image.external_id in {each.external_id for each in images.list()}
+    assert vm.name not in {each.name for each in machines.list()}
+    with refused(NotFound):
+        machines.get(vm.external_id)
+    back = clones.to_vm(image.external_id)
+    lab.undo(lambda: lab.delete_vm(back.external_id))
+    assert (back.name, back.power, back.vcpus, back.memory_mib) == (
+        vm.name,
+        PowerState.STOPPED,
+        vm.vcpus,
+        vm.memory_mib,
+    )
+    assert back.portal_uuid == vm.portal_uuid
+    assert [nic.mac for nic in back.nics or ()] == [nic.mac for nic in vm.nics or ()]
+    assert [disk.size_gib for disk in back.disks or ()] == [disk.size_gib for disk in vm.disks or ()]
+    assert vm.name in {each.name for each in machines.list()}
+    assert image.name not in {each.name for each in images.list()}
+    with refused(NotFound):
+        clones.to_vm(image.external_id)
+
+
+@promise(when=lambda can: can.clones and can.clones.template and can.power)
+def a_running_vm_becomes_no_template(lab: Lab) -> None:
+    vm = lab.running(present(lab.driver.power).start(lab.vm().external_id))
+    with refused(Conflict):
+        present(lab.driver.clones).to_template(vm.external_id)
+    assert lab.driver.machines.get(vm.external_id).power is PowerState.RUNNING
+
+
+@promise(when=lambda can: can.clones and not can.clones.template)
+def templates_are_refused_where_they_were_not_probed(lab: Lab) -> None:
+    vm = lab.vm()
+    with refused(NotSupported):
+        present(lab.driver.clones).to_template(vm.external_id)
+    lab.driver.machines.get(vm.external_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from providers.base import Conflict, ConsoleKind, Consoles, ConsoleTarget, NotSupported, WebSocketConsole
@@ -29,7 +30,11 @@ class OpenStackConsoles(ServerPart, Consoles):
                 raise
         url = str(told["url"])
         return WebSocketConsole(
-            url=socket_url(url), subprotocols=("binary",), headers={"Origin": _origin(url), **_cookie(url)}
+            url=socket_url(url),
+            subprotocols=("binary",),
+            headers={"Origin": _origin(url), **_cookie(url)},
+            # Usually the same authority signs for the cloud's services and for its proxies.
+            tls=ssl.create_default_context(cadata=self.config.ca) if self.config.ca else None,
         )
 
 

@@ -48,6 +48,64 @@ def portal() -> Iterator[Portal]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+# -- steps that every cloud shares -------------------------------------------------------------------------------------
+
+
+def add_and_be_refused(page: Page, *, said: str) -> str:
+    """Send the form of a new provider whose secret is wrong; returns the provider's address, with its settings open."""
+    page.get_by_role("button", name="Add and check").click()
+    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
+    expect(page.locator("body")).to_contain_text(said, timeout=PATIENCE_MS)
+    provider = page.url
+    page.goto(f"{provider}edit")
+    return provider
+
+
+def save_and_connect(page: Page) -> None:
+    page.get_by_role("button", name="Save and check").click()
+    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+
+
+def choose_an_image(page: Page, portal: Portal, provider: str, *, name: str, image: str) -> None:
+    """Open the form of a new machine at this provider, give it a name and choose its image."""
+    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.locator("label", has_text=image).first.click()
+
+
+def create_and_start(page: Page) -> str:
+    """Send the form; returns the address of the machine when it runs."""
+    page.get_by_role("button", name="Create and start").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
+    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+    return page.url
+
+
+def see_the_screen(page: Page, vm: str) -> None:
+    page.goto(f"{vm.rstrip('/')}/console/vnc")
+    page.locator("canvas").first.wait_for()
+    expect(page.locator("body")).to_contain_text("Connected", timeout=PATIENCE_MS)
+
+
+def take_a_snapshot(page: Page, vm: str) -> None:
+    page.goto(f"{vm}snapshots")
+    page.get_by_role("link", name="Take a snapshot").first.click()
+    answer(page, "Take snapshot", name="fresh")
+    row = page.locator(".tree-list tbody tr", has_text="fresh")
+    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def delete(page: Page, name: str) -> None:
+    """Delete the machine whose page is open."""
+    press(page, "Delete")
+    dialog = page.locator("dialog[open]")
+    dialog.locator("#typed").fill(name)
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+
+
+# -- Hetzner Cloud -----------------------------------------------------------------------------------------------------
+
+
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     with Peer(Cloud(action_s=0.3), contract()) as running:
@@ -66,14 +124,9 @@ def test_a_machine_at_a_cloud_lives_and_goes(signed_in: Page, portal: Portal, pe
     page.locator("details.fold summary").first.click()
     page.locator("[name=config_endpoint]").fill(peer.url)
     page.locator("[name=config_poll_s]").fill("0.1")
-    page.get_by_role("button", name="Add and check").click()
-    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
-    expect(page.locator("body")).to_contain_text("refused the token", timeout=PATIENCE_MS)
-    provider = page.url
-    page.goto(f"{provider}edit")
+    provider = add_and_be_refused(page, said="refused the token")
     page.locator("[name=config_token]").fill(peer.cloud.token)
-    page.get_by_role("button", name="Save and check").click()
-    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+    save_and_connect(page)
     until(
         lambda: portal.rows("select 1 from storage_image where external_id = '1000'"),
         timeout_s=60,
@@ -82,37 +135,22 @@ def test_a_machine_at_a_cloud_lives_and_goes(signed_in: Page, portal: Portal, pe
     )
 
     # Locations have their prices, and no questions that the cloud cannot answer.
-    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
-    page.get_by_label("Name", exact=True).fill(NAME)
-    page.locator("label", has_text="debian-12").first.click()
+    choose_an_image(page, portal, provider, name=NAME, image="debian-12")
     expect(page.locator("#create-size")).to_contain_text("€3.29 a month")
     page.locator("[name=zone]").select_option("nbg1")
     expect(page.locator("#create-size")).to_contain_text("€3.79 a month")
     expect(page.locator("#create-size")).to_contain_text("Not to be had in Nuremberg")
     page.locator("[name=password]").fill("first-light-2026")
-    page.get_by_role("button", name="Create and start").click()
-    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
-    vm = page.url
-    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+    vm = create_and_start(page)
     (server,) = peer.cloud.tables["servers"].values()
     assert (server["name"], server["location"]["name"]) == (NAME, "nbg1")
     assert server["labels"]["project"]
 
     # The screen, carried by the portal.
-    page.goto(f"{vm.rstrip('/')}/console/vnc")
-    page.locator("canvas").first.wait_for()
-    expect(page.locator("body")).to_contain_text("Connected", timeout=PATIENCE_MS)
+    see_the_screen(page, vm)
 
-    # A snapshot, and the end.
-    page.goto(f"{vm}snapshots")
-    page.get_by_role("link", name="Take a snapshot").first.click()
-    answer(page, "Take snapshot", name="fresh")
-    row = page.locator(".tree-list tbody tr", has_text="fresh")
-    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
-    press(page, "Delete")
-    dialog = page.locator("dialog[open]")
-    dialog.locator("#typed").fill(NAME)
-    dialog.get_by_role("button", name="Delete", exact=True).click()
+    take_a_snapshot(page, vm)
+    delete(page, NAME)
     until(lambda: left(peer) == (0, 0), timeout_s=30, said="Deleting the machine and its snapshot", explain=portal.jobs)
 
 
@@ -171,14 +209,9 @@ def test_a_machine_at_a_vcenter_lives_and_goes(
     page.locator("[name=config_username]").fill(vcenter.config.username)
     page.locator("[name=config_password]").fill("wrong")
     page.locator("[name=config_ca]").fill(f"{vcenter.config.ca}\n{screen.ca}")
-    page.get_by_role("button", name="Add and check").click()
-    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
-    expect(page.locator("body")).to_contain_text("refused the user or the password", timeout=PATIENCE_MS)
-    provider = page.url
-    page.goto(f"{provider}edit")
+    provider = add_and_be_refused(page, said="refused the user or the password")
     page.locator("[name=config_password]").fill(vcenter.config.password.get_secret_value())
-    page.get_by_role("button", name="Save and check").click()
-    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+    save_and_connect(page)
     until(
         lambda: portal.rows("select 1 from storage_image where name = 'kvweb-golden'"),
         timeout_s=60,
@@ -186,30 +219,15 @@ def test_a_machine_at_a_vcenter_lives_and_goes(
         explain=portal.jobs,
     )
 
-    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
-    page.get_by_label("Name", exact=True).fill(VSPHERE_NAME)
-    page.locator("label", has_text="kvweb-golden").first.click()
+    choose_an_image(page, portal, provider, name=VSPHERE_NAME, image="kvweb-golden")
     page.locator("[name=password]").fill("first-light-2026")
-    page.get_by_role("button", name="Create and start").click()
-    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
-    vm = page.url
-    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+    vm = create_and_start(page)
 
     # The screen: a ticket of the vCenter's, carried by the portal.
-    page.goto(f"{vm.rstrip('/')}/console/vnc")
-    page.locator("canvas").first.wait_for()
-    expect(page.locator("body")).to_contain_text("Connected", timeout=PATIENCE_MS)
+    see_the_screen(page, vm)
 
-    # A snapshot, and the end.
-    page.goto(f"{vm}snapshots")
-    page.get_by_role("link", name="Take a snapshot").first.click()
-    answer(page, "Take snapshot", name="fresh")
-    row = page.locator(".tree-list tbody tr", has_text="fresh")
-    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
-    press(page, "Delete")
-    dialog = page.locator("dialog[open]")
-    dialog.locator("#typed").fill(VSPHERE_NAME)
-    dialog.get_by_role("button", name="Delete", exact=True).click()
+    take_a_snapshot(page, vm)
+    delete(page, VSPHERE_NAME)
     until(lambda: not names(vcenter), timeout_s=60, said="Deleting the machine", explain=portal.jobs)
 
 
@@ -245,14 +263,9 @@ def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: A
     for fold in page.locator("details.fold summary").all():
         fold.click()
     page.locator("[name=config_endpoint_url]").fill(aws.url)
-    page.get_by_role("button", name="Add and check").click()
-    page.wait_for_url(re.compile(r"/providers/[0-9a-f-]{36}/"))
-    expect(page.locator("body")).to_contain_text("does not belong to this access key", timeout=PATIENCE_MS)
-    provider = page.url
-    page.goto(f"{provider}edit")
+    provider = add_and_be_refused(page, said="does not belong to this access key")
     page.locator("[name=config_secret_access_key]").fill(aws.told["secret"])
-    page.get_by_role("button", name="Save and check").click()
-    expect(page.locator("body")).to_contain_text("The portal is connected", timeout=PATIENCE_MS)
+    save_and_connect(page)
     until(
         lambda: portal.rows("select 1 from networking_network where external_id = ?", aws.told["network"]),
         timeout_s=60,
@@ -260,26 +273,13 @@ def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: A
         explain=portal.jobs,
     )
 
-    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
-    page.get_by_label("Name", exact=True).fill(AWS_NAME)
-    page.locator("label", has_text="debian-12").first.click()
+    choose_an_image(page, portal, provider, name=AWS_NAME, image="debian-12")
     expect(page.locator("#create-size")).to_contain_text("t3.micro")
     page.locator("[name=password]").fill("first-light-2026")
-    page.get_by_role("button", name="Create and start").click()
-    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/"))
-    vm = page.url
-    expect(page.locator("body")).to_contain_text("Running", timeout=PATIENCE_MS)
+    vm = create_and_start(page)
 
-    # A snapshot, and the end.
-    page.goto(f"{vm}snapshots")
-    page.get_by_role("link", name="Take a snapshot").first.click()
-    answer(page, "Take snapshot", name="fresh")
-    row = page.locator(".tree-list tbody tr", has_text="fresh")
-    expect(row.get_by_role("link", name="Go back")).to_be_visible(timeout=PATIENCE_MS)
-    press(page, "Delete")
-    dialog = page.locator("dialog[open]")
-    dialog.locator("#typed").fill(AWS_NAME)
-    dialog.get_by_role("button", name="Delete", exact=True).click()
+    take_a_snapshot(page, vm)
+    delete(page, AWS_NAME)
     until(lambda: left_at_aws(aws) == (0, 0), timeout_s=60, said="Deleting the machine", explain=portal.jobs)
 
 
@@ -287,3 +287,85 @@ def left_at_aws(aws: AwsPeer) -> tuple[int, int]:
     """How many machines and volumes there are."""
     with AwsDriver(aws.config()) as driver:
         return len(driver.machines.list()), len(driver.volumes.list())
+
+
+OPENSTACK_NAME = "kvweb-test-openstack"
+
+
+@pytest.fixture
+def openstack() -> Iterator[tuple[OpenStackPeer, Screen]]:
+    """A cloud that takes its time, and its proxy of screens, which an authority of the cloud's own vouches for."""
+    proxy = Screen(path=f"/?token={TICKET}", chosen="binary")
+    peer = OpenStackPeer(delay_s=0.5, console_url=f"https://127.0.0.1:{proxy.port}", console_token=TICKET)
+    yield peer, proxy
+    peer.stop()
+    proxy.close()
+
+
+def test_a_machine_at_an_openstack_cloud_lives_and_goes(
+    signed_in: Page, portal: Portal, openstack: tuple[OpenStackPeer, Screen]
+) -> None:
+    page, (peer, proxy) = signed_in, openstack
+    page.set_default_timeout(PATIENCE_MS)
+
+    # The check says what is wrong, and what it found when it is right.
+    page.goto(f"{portal.url}/providers/add/openstack")
+    page.locator("[name=name]").first.fill("Cellar")
+    for name, text in (("auth_url", peer.auth_url), ("username", "tester"), ("password", "wrong"), ("project", "demo")):
+        page.locator(f"[name=config_{name}]").fill(text)
+    for fold in page.locator("details.fold summary").all():
+        fold.click()
+    page.locator("[name=config_ca]").fill(proxy.ca)
+    provider = add_and_be_refused(page, said="does not accept this user name and password")
+    page.locator("[name=config_password]").fill(peer.cloud.password)
+    save_and_connect(page)
+    until(
+        lambda: portal.rows("select 1 from storage_image where external_id = ?", peer.content["image"]),
+        timeout_s=60,
+        said="Reading the images, which come after the networks",
+        explain=portal.jobs,
+    )
+
+    choose_an_image(page, portal, provider, name=OPENSTACK_NAME, image="tiny")
+    expect(page.locator("#create-size")).to_contain_text("kvweb.small")
+    network = page.locator("#create-nics select").first
+    network.select_option(label=next(text for text in network.locator("option").all_inner_texts() if "inner" in text))
+    page.locator("[name=password]").fill("first-light-2026")
+    vm = create_and_start(page)
+    (server,) = peer.cloud.of("servers").values()
+    assert server["name"] == OPENSTACK_NAME
+
+    # The screen: Nova's token for its proxy, carried by the portal.
+    see_the_screen(page, vm)
+
+    # A floating address, given and shown.
+    page.goto(f"{vm}networks")
+    page.get_by_role("link", name="Give a public address").first.click()
+    answer(page, "Give an address")
+    expect(page.locator(".nic")).to_contain_text("172.24.4.", timeout=PATIENCE_MS)
+
+    # It keeps no snapshots, and says what there is instead: an image, of a machine that is off.
+    page.goto(f"{vm}snapshots")
+    expect(page.locator("body")).to_contain_text("make an image of it instead")
+    press(page, "Shut down")
+    answer(page, "Shut down")
+    expect(page.locator(".page-header .state")).to_contain_text("Off", timeout=PATIENCE_MS)
+    press(page, "Make an image of it")
+    answer(page, "Make image", name="golden")
+    until(
+        lambda: portal.rows("select 1 from storage_image where name = 'golden' and external_id != ''"),
+        timeout_s=60,
+        said="Making the image",
+        explain=portal.jobs,
+    )
+    assert [one["status"] for one in peer.cloud.of("images").values() if one["name"] == "golden"] == ["active"]
+
+    # Deleted with its volume, its address, and nothing else.
+    page.goto(vm)
+    delete(page, OPENSTACK_NAME)
+    until(lambda: left_at_openstack(peer) == [0, 0, 0], timeout_s=60, said="Deleting the machine", explain=portal.jobs)
+
+
+def left_at_openstack(peer: OpenStackPeer) -> list[int]:
+    """How many servers, volumes and floating addresses there are."""
+    return [len(peer.cloud.of(kind)) for kind in ("servers", "volumes", "floatingips")]

@@ -12,6 +12,18 @@ from providers.openstack.driver import OpenStackDriver
 from tools.bench.clouds import Room
 from tools.peers.openstack.simulator import Simulator
 
+#: kcli asks for the flavor and each volume of each VM.
+_KCLI = """
+import os, time
+from kvirt.providers.openstack import Kopenstack
+peer = {"auth_url": os.environ["PEER_URL"], "user": "tester", "password": os.environ["PEER_PASSWORD"]}
+client = Kopenstack(version="2", project="demo", **peer)
+began = time.perf_counter()
+found = client.list()
+assert len(found) == int(os.environ["PEER_VMS"]) and found[0]["disks"], len(found)
+print(time.perf_counter() - began)
+"""
+
 
 @contextmanager
 def openstack(count: int) -> Iterator[Room]:
@@ -22,7 +34,12 @@ def openstack(count: int) -> Iterator[Room]:
             auth_url=simulator.auth_url, username="tester", password=SecretStr("right"), project="demo"
         )
         with OpenStackDriver(config) as driver:
-            yield Room(driver=driver, calls=lambda: simulator.cloud.calls)
+            arguments = {
+                "PEER_URL": simulator.auth_url,
+                "PEER_PASSWORD": simulator.cloud.password,
+                "PEER_VMS": str(count),
+            }
+            yield Room(driver=driver, calls=lambda: simulator.cloud.calls, kcli=_KCLI, arguments=arguments)
     finally:
         simulator.stop()
 
@@ -39,6 +56,7 @@ def _fill(simulator: Simulator, count: int) -> None:
                 "bootable": "true",
                 "volume_type": "__DEFAULT__",
                 "multiattach": False,
+                "availability_zone": "nova",
                 "attachments": [],
                 "metadata": {},
             },

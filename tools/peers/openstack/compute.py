@@ -37,14 +37,20 @@ class Compute:
             raise nova(404, f"Instance {server_id} could not be found.")
         return found
 
-    def told(self, server: Json) -> Json:
+    def told(self, server: Json, *, by_old: bool = False) -> Json:
+        """`by_old`: as before microversion 2.47, when flavors were told by their ids."""
         told = shown(server)
+        if by_old:
+            told["flavor"] = {"id": self._flavor_id(server["flavor"]["original_name"]), "links": []}
         told["addresses"] = network.addresses_of(self.cloud, server["id"])
         told["os-extended-volumes:volumes_attached"] = [
             {"id": each, "delete_on_termination": own} for each, own in server["_volumes"].items()
         ]
         told.pop("user_data", None)
         return told
+
+    def _flavor_id(self, name: str) -> str:
+        return next(str(each["id"]) for each in self.cloud.of("flavors").values() if each["name"] == name)
 
     def listed(self, query: Any) -> list[Json]:
         found = sorted(self.cloud.of("servers").values(), key=lambda each: -each["_tick"])
@@ -263,7 +269,7 @@ class Compute:
         server = self.server(server_id)
         if server["status"] not in ("ACTIVE", "PAUSED"):
             raise nova(409, f"Instance {server_id} is not ready")
-        base, token = self.address(), uuid.uuid4()
+        base, token = self.cloud.console_url or self.address(), self.cloud.console_token or uuid.uuid4()
         url = f"{base.replace('http', 'ws')}/serial/?token={token}"
         if wish["type"] == "novnc":
             url = f"{base}/vnc_auto.html?path=%3Ftoken%3D{token}"

@@ -215,8 +215,12 @@ class Simulator:
                 return web.json_response({"limits": {"rate": [], "absolute": compute.limits()}})
             case ("GET", "flavors", "detail"):
                 return self._page(request, "flavors", list(cloud.of("flavors").values()))
+            case ("GET", "flavors", one) if one in cloud.of("flavors"):
+                return web.json_response({"flavor": shown(cloud.of("flavors")[one])})
             case ("GET", "servers", "detail"):
-                return self._page(request, "servers", [compute.told(each) for each in compute.listed(request.query)])
+                by_old = request.headers.get("X-OpenStack-Nova-API-Version", "2.1") < "2.4"
+                found = [compute.told(each, by_old=by_old) for each in compute.listed(request.query)]
+                return self._page(request, "servers", found)
             case ("GET", "servers", server_id):
                 return web.json_response({"server": compute.told(compute.server(server_id))})
             case ("POST", "servers"):

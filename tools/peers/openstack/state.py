@@ -52,6 +52,9 @@ class Cloud:
     absent: frozenset[str] = frozenset()
     """Services that are not in the catalogue, by their type."""
     host_is_full: bool = False
+    console_url: str = ""
+    """Where screens are, in place of an address where nobody answers; it knows the token `console_token`."""
+    console_token: str = ""
     calls: int = 0
     faults: list[Fault] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)

@@ -27,6 +27,7 @@ def create(cloud: Cloud, wish: Json) -> Json:
             "bootable": "true" if image else origin.get("bootable", "false"),
             "volume_type": wish.get("volume_type") or "__DEFAULT__",
             "multiattach": False,
+            "availability_zone": "nova",
             "attachments": [],
             "metadata": wish.get("metadata", {}),
             "created_at": now(zulu=False),

@@ -23,9 +23,14 @@ def ranges_of(network: Network) -> list[addresses.AnyNetwork]:
     return [ip_network(cidr, strict=False) for cidr in network.cidrs]
 
 
+def names_in_cards(network: Network) -> set[str]:
+    """By which cards tell the network they are plugged into."""
+    return {name for name in (network.external_id, network.bridge) if name}
+
+
 def has_card_in(machine_nics: list[dict[str, Any]], network: Network) -> list[dict[str, Any]]:
     """The cards that are plugged into the network."""
-    names = {name for name in (network.external_id, network.bridge) if name}
+    names = names_in_cards(network)
     return [nic for nic in machine_nics if nic.get("network") in names]
 
 
@@ -61,7 +66,9 @@ class ReserveForm(ActionForm):
 
     def _cards(self, network: Network) -> list[tuple[str, str]]:
         """MAC and name of the machines' cards in this network, for the list of suggestions."""
-        machines = machines_at([network.provider_id], person=self.user, devices="nics")
+        machines = machines_at(
+            [network.provider_id], person=self.user, devices="nics", mentioning=names_in_cards(network)
+        )
         found = [
             (str(nic.get("mac", "")), machine.name)
             for machine in machines

@@ -20,7 +20,7 @@ from kvweb.accounts.models import User
 from kvweb.jobs.models import Job
 from kvweb.ui.badges import Badge
 from networking import addresses, modes, services
-from networking.action_forms import has_card_in
+from networking.action_forms import has_card_in, names_in_cards
 from networking.actions import ACTIONS, EDIT, IN_PLACE
 from networking.forms import NetworkEditForm, NetworkForm, taken_at
 from networking.models import Network
@@ -43,14 +43,16 @@ def network_badge(network: Network) -> Badge:
     return Badge("Active", "green", "circle-check")
 
 
-def _with_card(machines: list[Machine], network: Network) -> list[Machine]:
-    here = [one for one in machines if one.provider_id == network.provider_id]
-    return [one for one in here if has_card_in(one.nics, network)]
+def _with_card(network: Network, person: Person) -> list[Machine]:
+    names = names_in_cards(network)
+    if not names:
+        return []
+    found = machines_at([network.provider_id], person=person, devices="nics", mentioning=names)
+    return [one for one in found if has_card_in(one.nics, network)]
 
 
 def _plugged(by_name: dict[tuple[int, str], set[str]], network: Network) -> set[str]:
-    names = {name for name in (network.external_id, network.bridge) if name}
-    return {one for name in names for one in by_name.get((network.provider_id, name), ())}
+    return {one for name in names_in_cards(network) for one in by_name.get((network.provider_id, name), ())}
 
 
 class NetworkPages(ResourceListPages[Network]):
@@ -99,7 +101,7 @@ class NetworkPages(ResourceListPages[Network]):
         ]
 
     def part(self, request: HttpRequest, resource: Network) -> dict[str, Any]:
-        machines = _with_card(machines_at([resource.provider_id], person=user_of(request), devices="nics"), resource)
+        machines = _with_card(resource, user_of(request))
         in_place = {button.name: button for button in self.buttons(resource, user_of(request)) if not button.reason}
         manages = allowed(request.user, "network.manage")
         again = f"{reverse('networks:create')}?again={resource.problem_job}"
@@ -129,9 +131,7 @@ class NetworkPages(ResourceListPages[Network]):
         return context
 
     def users(self, request: HttpRequest, resource: Network) -> Users:
-        return users_of(
-            _with_card(machines_at([resource.provider_id], person=user_of(request), devices="nics"), resource)
-        )
+        return users_of(_with_card(resource, user_of(request)))
 
     def list_context(self, request: HttpRequest, page: Page[Network], filters: Filters) -> dict[str, Any]:
         del page, filters

@@ -27,11 +27,15 @@ class Machine:
     disks: list[dict[str, Any]] = field(default_factory=list)
 
 
+#: Names of machines on a page that is about something else; of more, the number.
+MOST_SHOWN = 50
+
 #: What is read besides the names: devices of many machines are much to read.
 Devices = Literal["", "nics", "disks"]
 
-#: (person, ids of providers, external ids or None for all, devices) → machines. Without a person nothing is visible.
-Finder = Callable[[Person | None, Collection[int], Collection[str] | None, Devices], Iterable[Machine]]
+#: (person, ids of providers, external ids or None for all, devices, words that the devices mention or none for all) →
+#: machines. Without a person nothing is visible.
+Finder = Callable[[Person | None, Collection[int], Collection[str] | None, Devices, Collection[str]], Iterable[Machine]]
 
 #: The app of machines puts its finder here when it loads.
 finders: list[Finder] = []
@@ -58,11 +62,15 @@ def machines_at(
     person: Person | None = None,
     external_ids: Collection[str] | None = None,
     devices: Devices = "",
+    mentioning: Collection[str] = (),
 ) -> list[Machine]:
-    """Machines of these providers, or those of them that are named, with cards or disks where asked for; one query."""
+    """Machines of these providers, or those of them that are named, with cards or disks where asked for; one query.
+
+    `mentioning` leaves those unread whose devices hold none of these words; who asks still looks where they stand.
+    """
     if not providers or (external_ids is not None and not external_ids):
         return []
-    return [machine for find in finders for machine in find(person, providers, external_ids, devices)]
+    return [machine for find in finders for machine in find(person, providers, external_ids, devices, mentioning)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,15 @@ class Users:
 
     named: list[Machine] = field(default_factory=list)
     others: int = 0
+
+    @property
+    def shown(self) -> list[Machine]:
+        """As many as a page has room for."""
+        return self.named[:MOST_SHOWN]
+
+    @property
+    def unshown(self) -> int:
+        return len(self.named) - len(self.shown)
 
     @property
     def count(self) -> int:

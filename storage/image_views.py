@@ -78,7 +78,7 @@ class ImagePages(ResourceListPages[Image]):
                 "mark": mark_of(one.os, is_iso=one.is_iso),
                 "address": self._address(one),
                 "users": users_of(_named(by_id, one)),
-                "quick": [button for button in self.buttons(one, user) if button.in_the_open and not button.reason],
+                "quick": self.quick(one, user),
             }
             for one in resources
         ]

@@ -104,8 +104,10 @@ class PoolPages(ResourceListPages[Pool]):
         }
 
     def users(self, request: HttpRequest, resource: Pool) -> Users:
-        machines = machines_at([resource.provider_id], person=user_of(request), devices="disks")
         inside = resource.external_id
+        if not inside:
+            return Users()
+        machines = machines_at([resource.provider_id], person=user_of(request), devices="disks", mentioning=[inside])
         return users_of(one for one in machines if any(disk.get("pool") == inside for disk in one.disks))
 
     def list_context(self, request: HttpRequest, page: Page[Pool], filters: Filters) -> dict[str, Any]:

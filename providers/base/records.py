@@ -475,10 +475,10 @@ class WebSocketConsole:
 class SshConsole:
     """A console that is reached through SSH; the portal is the client and signs in with a key.
 
-    Without `forward` the session itself is the console, as at a vendor's gateway to serial lines. With it the console is
-    a port ("127.0.0.1:5900") or a socket file as the SSH host reaches it. There is no connection to a host whose key is
-    not among the lines of `known_hosts`. For vendors that take a fresh key each time there is `authorise` in place of
-    `key`: it is called when the connection is made, with the public line of a key made for it, and may raise any
+    Without `forward` the session itself is the console, as at a vendor's gateway to serial lines. With it the console
+    is a port ("127.0.0.1:5900") or a socket file as the SSH host reaches it. There is no connection to a host whose key
+    is not among the lines of `known_hosts`. For vendors that take a fresh key each time there is `authorise` in place
+    of `key`: it is called when the connection is made, with the public line of a key made for it, and may raise any
     ProviderError.
     """
 

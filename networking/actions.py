@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from networking import services
 from networking.action_forms import DnsForm, OfferForm, ReleaseForm, ReserveForm
 from networking.models import Network
 from providers.base.capabilities import NetworkFeatures
-from providers.resource_actions import ResourceAction
-from providers.resource_services import dismiss, dismiss_problem
-from providers.resources import Answer, gone_or_never_made, ready
+from providers.resource_actions import ResourceAction, note_dismissal, row_dismissal
+from providers.resources import ready
 
 NetworkAction = ResourceAction[Network]
 VERB = "network.manage"
@@ -23,24 +23,18 @@ def _is_ours(network: Network) -> bool:
     return not network.is_wanted and network.type != "bridge"
 
 
+@after(ready)
 def _when_stopped(network: Network) -> Answer:
-    answer = ready(network)
-    if answer is not True:
-        return answer
     return "It is started already." if network.is_active else True
 
 
+@after(ready)
 def _when_started(network: Network) -> Answer:
-    answer = ready(network)
-    if answer is not True:
-        return answer
     return True if network.is_active else "It is stopped."
 
 
+@after(ready)
 def _when_dhcp(network: Network) -> Answer:
-    answer = ready(network)
-    if answer is not True:
-        return answer
     return True if network.dhcp else "It gives out no addresses."
 
 
@@ -153,27 +147,8 @@ DELETE = NetworkAction(
     question="“{name}” is deleted, with the addresses that it keeps. That is refused while machines are plugged in.",
     is_destructive=True,
 )
-DISMISS_PROBLEM = NetworkAction(
-    name="dismiss-problem",
-    label="Dismiss the note",
-    doing="Dismissing",
-    icon="x",
-    verb=VERB,
-    needs=lambda network: bool(network.problem) and not network.is_wanted,
-    run=dismiss_problem,
-    done="The note is gone.",
-)
-DISMISS = NetworkAction(
-    name="dismiss",
-    label="Dismiss",
-    doing="Dismissing",
-    icon="x",
-    verb=VERB,
-    needs=lambda network: network.is_wanted or network.is_missing,
-    when=gone_or_never_made,
-    run=dismiss,
-    in_the_open=True,
-)
+DISMISS_PROBLEM: NetworkAction = note_dismissal(VERB)
+DISMISS: NetworkAction = row_dismissal(VERB)
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, NetworkAction] = {

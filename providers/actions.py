@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from kvweb.accounts.access import Person, allowed
-from kvweb.accounts.actions import ActionRefused, Check, Standing, Weight
+from kvweb.accounts.actions import ActionRefused, Answer, Check, Standing, Weight
 from providers import services
 from providers.models import Provider
-
-Answer = Literal[True] | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

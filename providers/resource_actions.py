@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.urls import reverse
 
 from kvweb.accounts.access import Person
 from kvweb.accounts.actions import Action, Check
-from providers.resources import Resource
+from providers.resource_services import dismiss, dismiss_problem
+from providers.resources import Resource, gone_or_never_made
 
 R = TypeVar("R", bound=Resource)
 
@@ -24,6 +25,35 @@ class ResourceAction(Action[R]):
     in_the_open: bool = False
     #: An address of its own instead of a dialog, as a named route of the thing's uuid.
     page: str = ""
+
+
+def note_dismissal(verb: str) -> ResourceAction[Any]:
+    """Taking away the note of what failed; every sort of thing has it."""
+    return ResourceAction(
+        name="dismiss-problem",
+        label="Dismiss the note",
+        doing="Dismissing",
+        icon="x",
+        verb=verb,
+        needs=lambda resource: bool(resource.problem) and not resource.is_wanted,
+        run=dismiss_problem,
+        done="The note is gone.",
+    )
+
+
+def row_dismissal(verb: str, run: Callable[..., object] = dismiss) -> ResourceAction[Any]:
+    """Taking away the row of what is gone at the provider or was never made; every sort of thing has it."""
+    return ResourceAction(
+        name="dismiss",
+        label="Dismiss",
+        doing="Dismissing",
+        icon="x",
+        verb=verb,
+        needs=lambda resource: resource.is_wanted or resource.is_missing,
+        when=gone_or_never_made,
+        run=run,
+        in_the_open=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from django.db import models
 from django.utils import timezone
 
+from kvweb.accounts.actions import Answer
 from kvweb.jobs import selectors as jobs
 from kvweb.ui.badges import Badge
 from providers.base import Capabilities
 from providers.models import Provider
-
-Answer = Literal[True] | str
 
 
 class ActiveJob(Protocol):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
 
-from kvweb.accounts.actions import ActionForm
+from kvweb.accounts.actions import ActionForm, Answer, after
 from kvweb.accounts.models import Project, User
 from providers.machines import machines_at
-from providers.resource_actions import ResourceAction
-from providers.resource_services import dismiss_problem
-from providers.resources import Answer, gone_or_never_made, ready
+from providers.resource_actions import ResourceAction, note_dismissal, row_dismissal
+from providers.resources import ready
 from storage import image_services as services
 from storage.image_looks import has_upload
 from storage.models import Image
@@ -56,10 +56,10 @@ def _describe(image: Image, *, known_as: str, user: User, **said: Any) -> None:
     services.change(image, title=known_as, user=user, **said)
 
 
+@after(ready)
 def _when_unused(image: Image) -> Answer:
-    answer = ready(image)
-    if answer is not True or not image.used_by:
-        return answer
+    if not image.used_by:
+        return True
     # Facts are as old as the last reading; machines that are gone meanwhile do not hold it.
     count = len(machines_at([image.provider_id], external_ids=image.used_by))
     if not count:
@@ -121,26 +121,12 @@ DELETE = ImageAction(
     question="“{name}” is deleted for good. Machines that were made from it as full copies keep theirs.",
     is_destructive=True,
 )
-DISMISS = ImageAction(
-    name="dismiss",
-    label="Dismiss",
-    doing="Dismissing",
-    icon="x",
-    verb="image.change",
+#: An upload that goes on is cancelled instead.
+DISMISS: ImageAction = replace(
+    row_dismissal("image.change", services.dismiss),
     needs=lambda image: (image.is_wanted and not has_upload(image)) or image.is_missing,
-    when=gone_or_never_made,
-    run=services.dismiss,
-    in_the_open=True,
 )
-DISMISS_PROBLEM = ImageAction(
-    name="dismiss-problem",
-    label="Dismiss the note",
-    doing="Dismissing",
-    icon="x",
-    verb="image.change",
-    needs=lambda image: bool(image.problem) and not image.is_wanted,
-    run=dismiss_problem,
-)
+DISMISS_PROBLEM: ImageAction = note_dismissal("image.change")
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, ImageAction] = {

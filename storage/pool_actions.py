@@ -6,10 +6,9 @@ from typing import Any
 
 from django import forms
 
-from kvweb.accounts.actions import ActionForm
-from providers.resource_actions import ResourceAction
-from providers.resource_services import dismiss, dismiss_problem
-from providers.resources import Answer, gone_or_never_made, ready
+from kvweb.accounts.actions import ActionForm, Answer, after
+from providers.resource_actions import ResourceAction, note_dismissal, row_dismissal
+from providers.resources import ready
 from storage import pool_services as services
 from storage.models import Pool
 
@@ -21,17 +20,13 @@ def _can_switch(pool: Pool) -> bool:
     return pool.can.pools is not None and pool.can.pools.update
 
 
+@after(ready)
 def _when_stopped(pool: Pool) -> Answer:
-    answer = ready(pool)
-    if answer is not True:
-        return answer
     return "It is started already." if pool.is_active else True
 
 
+@after(ready)
 def _when_started(pool: Pool) -> Answer:
-    answer = ready(pool)
-    if answer is not True:
-        return answer
     return True if pool.is_active else "It is stopped."
 
 
@@ -119,27 +114,8 @@ DELETE = PoolAction(
     question="“{name}” is taken out of the provider. What is stored there stays where it is, unless you say otherwise.",
     is_destructive=True,
 )
-DISMISS_PROBLEM = PoolAction(
-    name="dismiss-problem",
-    label="Dismiss the note",
-    doing="Dismissing",
-    icon="x",
-    verb=VERB,
-    needs=lambda pool: bool(pool.problem) and not pool.is_wanted,
-    run=dismiss_problem,
-    done="The note is gone.",
-)
-DISMISS = PoolAction(
-    name="dismiss",
-    label="Dismiss",
-    doing="Dismissing",
-    icon="x",
-    verb=VERB,
-    needs=lambda pool: pool.is_wanted or pool.is_missing,
-    when=gone_or_never_made,
-    run=dismiss,
-    in_the_open=True,
-)
+DISMISS_PROBLEM: PoolAction = note_dismissal(VERB)
+DISMISS: PoolAction = row_dismissal(VERB)
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, PoolAction] = {

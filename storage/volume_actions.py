@@ -8,13 +8,12 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from kvweb.accounts.actions import ActionForm
+from kvweb.accounts.actions import ActionForm, Answer, after
 from kvweb.accounts.models import Project
 from kvweb.ui.words import size_words
-from providers.resource_actions import ResourceAction
+from providers.resource_actions import ResourceAction, note_dismissal, row_dismissal
 from providers.resource_forms import PLAIN, plain_name
-from providers.resource_services import dismiss, dismiss_problem
-from providers.resources import Answer, gone_or_never_made, ready
+from providers.resources import ready
 from storage import volume_services as services
 from storage.models import Pool, Volume
 from storage.selectors import usable_pools
@@ -34,10 +33,8 @@ def pool_words(pool: Pool) -> str:
     return f"{pool.name} ({size_words(pool.available_gib * 1024)} free)" if pool.capacity_gib else pool.name
 
 
+@after(ready)
 def _when_free(volume: Volume) -> Answer:
-    answer = ready(volume)
-    if answer is not True:
-        return answer
     return "A machine has it; detach it there first." if volume.is_used else True
 
 
@@ -178,27 +175,8 @@ DELETE = VolumeAction(
     question="“{name}” and all that is stored in it are deleted for good.",
     is_destructive=True,
 )
-DISMISS_PROBLEM = VolumeAction(
-    name="dismiss-problem",
-    label="Dismiss the note",
-    doing="Dismissing",
-    icon="x",
-    verb="volume.change",
-    needs=lambda volume: bool(volume.problem) and not volume.is_wanted,
-    run=dismiss_problem,
-    done="The note is gone.",
-)
-DISMISS = VolumeAction(
-    name="dismiss",
-    label="Dismiss",
-    doing="Dismissing",
-    icon="x",
-    verb="volume.delete",
-    needs=lambda volume: volume.is_wanted or volume.is_missing,
-    when=gone_or_never_made,
-    run=dismiss,
-    in_the_open=True,
-)
+DISMISS_PROBLEM: VolumeAction = note_dismissal("volume.change")
+DISMISS: VolumeAction = row_dismissal("volume.delete")
 
 #: In the order in which every page shows them.
 ACTIONS: dict[str, VolumeAction] = {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from vms import clone_forms, clone_services, services
-from vms.conditions import Answer, VmAction, ready
+from vms.conditions import VmAction, ready
 from vms.models import VirtualMachine
 
 
+@after(ready)
 def _when_still(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     return True if vm.is_off else "Shut it down first: a copy of disks that are written to is no good."
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from kvweb.accounts.actions import Action
+from kvweb.accounts.actions import Action, Answer, after
 from providers.base import PowerState
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
 VmAction = Action[VirtualMachine]
-Answer = Literal[True] | str
 
 
 def ready(vm: VirtualMachine) -> Answer:
@@ -28,33 +25,25 @@ def ready(vm: VirtualMachine) -> Answer:
     return True
 
 
+@after(ready)
 def when_off(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     if vm.is_paused:
         return "It is paused; resume it instead."
     return True if vm.is_off or vm.power == PowerState.UNKNOWN else "It is running already."
 
 
+@after(ready)
 def when_on(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     return "It is off." if vm.is_off else True
 
 
+@after(ready)
 def when_running(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     return True if vm.is_running else "It does not run."
 
 
+@after(ready)
 def when_paused(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     return True if vm.is_paused else "It is not paused."
 
 

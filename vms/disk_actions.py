@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from vms import disk_forms, disk_place_forms, disk_services
-from vms.conditions import Answer, VmAction, ready
+from vms.conditions import VmAction, ready
 from vms.models import VirtualMachine
 
 
+@after(ready)
 def _when_pluggable(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     if not vm.is_off and not (vm.can.disks and vm.can.disks.hot_plug):
         return "Shut it down first: this provider changes disks of machines that are off."
     return True
 
 
+@after(ready)
 def _when_movable(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     return True if vm.is_off else "Shut it down first: a disk that is written to cannot move."
 
 
+@after(ready)
 def _when_inserted(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     is_in = any(disk.get("device") == "cdrom" and disk.get("volume") for disk in vm.disks or [])
     return True if is_in else "No image is in its drive."
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from vms import migration_forms, migration_services
-from vms.conditions import Answer, VmAction, ready
+from vms.conditions import VmAction, ready
 from vms.models import VirtualMachine
 
 
+@after(ready)
 def _when_movable(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     can = vm.can.migration
     if vm.is_off:
         return True if can is not None and can.offline else "Start it first: it can only move while it runs."

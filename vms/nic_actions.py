@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from vms import nic_forms, nic_services
-from vms.conditions import Answer, VmAction, ready
+from vms.conditions import VmAction, ready
 from vms.models import VirtualMachine
 
 
+@after(ready)
 def _when_pluggable(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     if not vm.is_off and not (vm.can.nics and vm.can.nics.hot_plug):
         return "Shut it down first: this provider changes cards of machines that are off."
     return True

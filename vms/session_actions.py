@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
-from kvweb.accounts.actions import Action
+from kvweb.accounts.actions import Action, Answer
 from providers.base import CARRIED_CONSOLES, ConsoleKind
 from vms import guest_forms
 from vms.conditions import VmAction
@@ -13,11 +12,11 @@ from vms.console import guest_links, serial_services, sessions
 from vms.models import ConsoleSession, GuestLink, VirtualMachine
 
 
-def _when_open(session: ConsoleSession) -> Literal[True] | str:
+def _when_open(session: ConsoleSession) -> Answer:
     return True if session.is_open else "It is closed already."
 
 
-def _when_valid(link: GuestLink) -> Literal[True] | str:
+def _when_valid(link: GuestLink) -> Answer:
     return True if link.is_valid else "It does not work any more."
 
 

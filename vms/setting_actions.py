@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from vms import setting_forms, setting_services
-from vms.conditions import Answer, VmAction, ready, when_running
+from vms.conditions import VmAction, ready, when_running
 from vms.models import VirtualMachine
 
 
+@after(when_running)
 def _when_waiting(vm: VirtualMachine) -> Answer:
-    answer = when_running(vm)
-    if answer is not True:
-        return answer
     return True if vm.pending else "Nothing waits for a restart."
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from kvweb.accounts.actions import Answer, after
 from vms import snapshot_forms, snapshot_services
-from vms.conditions import Answer, VmAction, ready
+from vms.conditions import VmAction, ready
 from vms.models import VirtualMachine
 
 
+@after(ready)
 def _when_taken(vm: VirtualMachine) -> Answer:
-    answer = ready(vm)
-    if answer is not True:
-        return answer
     if not vm.is_off and not (vm.can.snapshots and vm.can.snapshots.while_running):
         return "Shut it down first: this provider takes snapshots of machines that are off."
     return True

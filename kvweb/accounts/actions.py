@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import wraps
 from typing import Any, Generic, Literal, TypeVar
 
 from django import forms
@@ -13,6 +14,23 @@ from django.db.models import Model
 from kvweb.accounts.access import Person, allowed
 
 T = TypeVar("T", bound=Model)
+
+Answer = Literal[True] | str
+"""What a condition says: yes, or the reason why not now."""
+
+
+def after(first: Callable[[Any], Answer]) -> Callable[[Callable[[T], Answer]], Callable[[T], Answer]]:
+    """Ask the decorated condition only where `first` holds, and else answer as that one."""
+
+    def then(condition: Callable[[T], Answer]) -> Callable[[T], Answer]:
+        @wraps(condition)
+        def both(subject: T) -> Answer:
+            answer = first(subject)
+            return condition(subject) if answer is True else answer
+
+        return both
+
+    return then
 
 
 class Standing(Enum):
@@ -118,7 +136,7 @@ class Action(Generic[T]):
     verb: str
     run: Callable[..., object]
     needs: Callable[[T], bool] = lambda subject: True
-    when: Callable[[T], Literal[True] | str] = lambda subject: True
+    when: Callable[[T], Answer] = lambda subject: True
     confirm: Weight = "none"
     question: str = ""
     """The sentence of the confirm dialog; may name the object as {name}."""

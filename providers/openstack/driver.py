@@ -104,6 +104,7 @@ class OpenStackDriver(Driver):
                     "create_empty": has_volumes,
                     "several_disks": has_volumes,
                     "full_copy": has_volumes,
+                    "zones": self.machines.zones(),
                 }
             ),
             "networks": networks and networks.model_copy(update={"modes": frozenset(modes)}),

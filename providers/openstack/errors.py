@@ -92,6 +92,8 @@ def of_response(error: sdk.HttpException) -> ProviderError | None:
             return Conflict(f"The VM is in the state “{word}”, which does not allow this.", detail)
         return Conflict(detail=detail)
     if status == 400:
+        if "availability zone" in text:
+            return NotFound("The cloud has no such zone.", detail, field="zone")
         # Nova answers 400, not 404, for what a request names and nobody has.
         return (
             NotFound("Something that was named does not exist at the cloud.", detail)

@@ -20,6 +20,13 @@ class OpenStackMachines(ServerPart, Machines):
     def keeps_disks(self) -> bool:
         return self.cloud.volume is not None and self.cloud.compute.knows >= _KEEPS_DISKS
 
+    def zones(self) -> dict[str, str]:
+        """Availability zones to choose from: none where there is one only."""
+        with vendor_calls():
+            told = self.cloud.compute.get("/os-availability-zone")["availabilityZoneInfo"]
+        names = sorted(str(each["zoneName"]) for each in told if (each.get("zoneState") or {}).get("available"))
+        return {name: name for name in names} if len(names) > 1 else {}
+
     def list(self) -> Sequence[VmRecord]:
         with vendor_calls():
             return self.records()

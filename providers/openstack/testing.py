@@ -44,7 +44,9 @@ def _live() -> Harness:
         password=SecretStr("pw"),
         project="demo",
         serial_console=True,
-        wait_timeout_s=120,
+        # Twenty services share a machine with the tests.
+        timeout_s=120,
+        wait_timeout_s=300,
     )
     try:
         PLUGIN.open(config).close()

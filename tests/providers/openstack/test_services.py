@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from providers.base import (
     Conflict,
     DiskSpec,
     DnsSpec,
+    FetchRules,
+    ImageSpec,
     InvalidRequest,
     LoadBalancerSpec,
     NetworkMode,
@@ -93,6 +98,53 @@ def test_a_service_that_is_listed_and_not_to_be_used_spoils_nothing_else(
     simulator.fail(OPTIONAL[facet][1], answer)
     can = driver.probe()
     assert {name for name in OPTIONAL if getattr(can, name) is None} == {facet}
+
+
+def test_zones_are_a_choice_where_there_are_several(simulator: Simulator, driver: OpenStackDriver) -> None:
+    assert driver.probe().machines.zones == {"cellar": "cellar", "nova": "nova"}
+    simulator.cloud.zones = ("nova",)
+    assert driver.probe().machines.zones == {}
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+
+class Shelf(BaseHTTPRequestHandler):
+    """A vendor's page with one image."""
+
+    image = bytes(range(256)) * 512
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.image)))
+        self.end_headers()
+        self.wfile.write(self.image)
+
+    def log_message(self, *words: object) -> None:
+        del words
+
+
+def test_an_image_comes_from_an_address_as_it_lies_there(simulator: Simulator, driver: OpenStackDriver) -> None:
+    shelf = ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    threading.Thread(target=shelf.serve_forever, daemon=True).start()
+    spec = ImageSpec(
+        name="from-afar",
+        url=f"http://127.0.0.1:{shelf.server_port}/small.raw",
+        checksum=f"sha256:{hashlib.sha256(Shelf.image).hexdigest()}",
+        fetch=FetchRules(http=True, networks=("127.0.0.0/8",)),
+    )
+    try:
+        made = driver.images.add(spec)
+        before = set(simulator.cloud.of("images"))
+        with pytest.raises(ProviderError):
+            driver.images.add(spec.model_copy(update={"name": "another", "checksum": f"sha256:{'0' * 64}"}))
+    finally:
+        shelf.shutdown()
+        shelf.server_close()
+    same = simulator.cloud.blobs[made.external_id] == Shelf.image
+    assert same
+    assert set(simulator.cloud.of("images")) == before
+    assert "from-afar" in {image.name for image in driver.images.list()}
 
 
 # -- floating addresses ------------------------------------------------------------------------------------------------

@@ -79,6 +79,9 @@ class Compute:
         flavor = self.cloud.of("flavors").get(str(wish["flavorRef"]))
         if flavor is None:
             raise nova(400, f"Flavor {wish['flavorRef']} could not be found.")
+        zone = wish.get("availability_zone") or self.cloud.zones[0]
+        if zone not in self.cloud.zones:
+            raise nova(400, "The requested availability zone is not available")
         devices = wish.get("block_device_mapping_v2", [])
         if wish.get("imageRef") and wish["imageRef"] not in self.cloud.of("images"):
             raise nova(400, f"Image {wish['imageRef']} could not be found.")
@@ -116,7 +119,7 @@ class Compute:
             "OS-EXT-STS:task_state": "scheduling",
             "OS-EXT-STS:vm_state": "building",
             "OS-EXT-STS:power_state": 0,
-            "OS-EXT-AZ:availability_zone": wish.get("availability_zone") or "nova",
+            "OS-EXT-AZ:availability_zone": wish.get("availability_zone") or self.cloud.zones[0],
             "image": {"id": wish["imageRef"]} if wish.get("imageRef") else "",
             "flavor": embedded(flavor),
             "metadata": dict(wish.get("metadata", {})),

@@ -213,6 +213,9 @@ class Simulator:
         match (method, *parts[1:]):
             case ("GET", "limits"):
                 return web.json_response({"limits": {"rate": [], "absolute": compute.limits()}})
+            case ("GET", "os-availability-zone"):
+                told = [{"zoneName": zone, "zoneState": {"available": True}} for zone in cloud.zones]
+                return web.json_response({"availabilityZoneInfo": told})
             case ("GET", "flavors", "detail"):
                 return self._page(request, "flavors", list(cloud.of("flavors").values()))
             case ("GET", "flavors", one) if one in cloud.of("flavors"):

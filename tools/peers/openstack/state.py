@@ -51,6 +51,7 @@ class Cloud:
     quota: dict[str, int] = field(default_factory=lambda: {"instances": 2000, "volumes": 4000, "networks": 200})
     absent: frozenset[str] = frozenset()
     """Services that are not in the catalogue, by their type."""
+    zones: tuple[str, ...] = ("nova", "cellar")
     host_is_full: bool = False
     console_url: str = ""
     """Where screens are, in place of an address where nobody answers; it knows the token `console_token`."""

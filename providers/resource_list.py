@@ -147,10 +147,15 @@ class ResourceListPages(ResourcePages[R]):
         return response
 
     def _groups(self, found: QuerySet[R]) -> list[dict[str, Any]]:
-        """How many in each state at each provider: one query for all counts of the page."""
-        counted = {name: Count("pk", filter=state.condition, distinct=True) for name, state in self.states.items()}
-        rows = found.order_by().values("provider_id", "provider__name", "provider__health")
-        return list(rows.annotate(all=Count("pk", distinct=True), **counted).order_by("provider__name"))
+        """How many in each state at each provider: one query for all counts of the page, and one for the names, since
+        grouping by what a join tells takes twice as long."""
+        # Counting each row once is dear, and needed only where a join may have doubled it.
+        once = found.query.distinct
+        counted = {name: Count("pk", filter=state.condition, distinct=once) for name, state in self.states.items()}
+        rows = found.order_by().values("provider_id").annotate(all=Count("pk", distinct=once), **counted)
+        groups = {row["provider_id"]: row for row in rows}
+        told = Provider.objects.filter(pk__in=groups).order_by("name").values_list("pk", "name", "health")
+        return [{**groups[key], "provider__name": name, "provider__health": health} for key, name, health in told]
 
     def _items(self, found: QuerySet[R], filters: Filters, number: int) -> list[R]:
         if filters.provider:

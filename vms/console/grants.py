@@ -38,8 +38,6 @@ DECIDES = [
     *(f"vm__provider__{name}" for name in ("kind", "name", "config", "sealed", "capabilities", "is_enabled")),
     *(f"user__{name}" for name in ("username", "first_name", "last_name", "password", "is_active", "is_superuser")),
 ]
-#: What nobody asks of a machine whose console is opened; some of it is long.
-UNREAD = ["vm__nics", "vm__disks", "vm__snapshots", "vm__description", "vm__addresses", "vm__provider__host"]
 
 
 @dataclass(frozen=True, slots=True)

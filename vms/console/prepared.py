@@ -88,3 +88,9 @@ class Update(_Prepared):
         with compiler.connection.cursor() as cursor:
             cursor.execute(sql, self._filled(slots, values, compiler.connection))
             return int(cursor.rowcount)
+
+    def run_all(self, runs: Sequence[Mapping[str, object]]) -> None:
+        """The statement for each of `runs`, in one call."""
+        compiler, sql, slots = self._ready()
+        with compiler.connection.cursor() as cursor:
+            cursor.executemany(sql, [self._filled(slots, values, compiler.connection) for values in runs])

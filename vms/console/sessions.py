@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, DateTimeField, QuerySet, UUIDField
 from django.utils import timezone
 
 from kvweb.accounts.models import User
@@ -16,11 +17,12 @@ from kvweb.audit.context import Acting, acting_as
 from kvweb.audit.services import record
 from kvweb.events.services import News, publish_many
 from vms.console import grants
+from vms.console.prepared import Slot, Update
 from vms.models import ConsoleGrant, ConsoleSession
 
 KEPT_FOR = timedelta(days=365)
-#: Rows that are written in one statement.
-BATCH = 200
+#: Rows that are written in one transaction.
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +84,46 @@ def note_closed(uuid: UUID, grant_pk: int, *, to_browser: int, to_machine: int, 
         _end(session, reason)
 
 
+_used = Update(
+    ConsoleSession,
+    lambda: ConsoleSession.objects.filter(uuid=Slot("uuid", UUIDField()), ended_at=None),
+    to={
+        "active_at": Slot("active_at", DateTimeField()),
+        "bytes_to_browser": Slot("to_browser", BigIntegerField()),
+        "bytes_to_machine": Slot("to_machine", BigIntegerField()),
+    },
+)
+
+
 def note_used(readings: Iterable[Reading]) -> None:
-    """Bytes, last use and keyboard of consoles that were used since the last call. Tells nobody: pages ask."""
-    now = timezone.now()
-    told = {reading.uuid: reading for reading in readings}
-    changed = []
-    for session in ConsoleSession.objects.filter(uuid__in=told, ended_at=None).select_related("vm"):
-        reading = told[session.uuid]
-        session.active_at = now - timedelta(seconds=reading.idle_s)
-        session.bytes_to_browser, session.bytes_to_machine = reading.to_browser, reading.to_machine
-        if session.drives != reading.drives:
-            session.drives = reading.drives
-            _tell(session, "changed")
-        changed.append(session)
-    fields = ["active_at", "bytes_to_browser", "bytes_to_machine", "drives"]
-    ConsoleSession.objects.bulk_update(changed, fields, batch_size=BATCH)
+    """Bytes, last use and keyboard of consoles that were used since the last call. Only the keyboard is news."""
+    waiting = iter(readings)
+    while batch := list(islice(waiting, BATCH)):
+        now = timezone.now()
+        # Neither rows nor one long statement: thousands at a time are too much to hold.
+        with transaction.atomic():
+            _used.run_all(
+                [
+                    {
+                        "uuid": reading.uuid,
+                        "active_at": now - timedelta(seconds=reading.idle_s),
+                        "to_browser": reading.to_browser,
+                        "to_machine": reading.to_machine,
+                    }
+                    for reading in batch
+                ]
+            )
+        for drives in (False, True):
+            if uuids := [reading.uuid for reading in batch if reading.drives is drives]:
+                _note_drivers(uuids, drives=drives)
+
+
+def _note_drivers(uuids: list[UUID], *, drives: bool) -> None:
+    """Those of them who took or lost the keyboard, which is news."""
+    for session in ConsoleSession.objects.filter(uuid__in=uuids, ended_at=None, drives=not drives).select_related("vm"):
+        session.drives = drives
+        session.save(update_fields=["drives"])
+        _tell(session, "changed")
 
 
 def note_typed(uuid: UUID, *, strokes: int, lasted_s: float) -> None:

@@ -16,10 +16,15 @@ from providers.base import ConsoleKind
 from providers.models import Provider
 from vms.console import grants
 from vms.console.closing import Closing, Code, Refused
-from vms.models import ConsoleGrant
+from vms.models import ConsoleGrant, GuestLink
 
 #: Rows are large beside what we keep of a console, so they are looked at in portions.
-BATCH = 200
+BATCH = 100
+#: What decides of a grant and its machine; the other columns are long, and thousands of rows are looked at.
+DECIDES = [
+    *("vm", "user", "guest_link", "kind", "revoked_at", "revoked_why"),
+    *("vm__project", "vm__provider", "vm__presence", "vm__power", "vm__consoles"),
+]
 #: Where a session keeps the guest links whose secret it has shown.
 GUEST_LINKS = "console_guest_links"
 
@@ -71,7 +76,7 @@ def still_valid(opened: Opened) -> Closing | None:
 
 
 def ended_among(consoles: Sequence[Opened]) -> dict[int, Closing]:
-    """Those of the consoles that must close, by the grant's key; a few queries per 200 consoles."""
+    """Those of the consoles that must close, by the grant's key; a few queries per 100 consoles."""
     ended: dict[int, Closing] = {}
     waiting = iter(consoles)
     while batch := list(islice(waiting, BATCH)):
@@ -81,15 +86,20 @@ def ended_among(consoles: Sequence[Opened]) -> dict[int, Closing]:
 
 def _ended_in(batch: list[Opened]) -> dict[int, Closing]:
     people = signed_in(opened.session_key for opened in batch)
-    grants_with_vm = ConsoleGrant.objects.select_related("vm__provider", "guest_link__created_by").defer(*grants.UNREAD)
-    rows = grants_with_vm.in_bulk([opened.grant_pk for opened in batch])
-    ended: dict[int, Closing] = {}
+    rows = ConsoleGrant.objects.select_related("vm").only(*DECIDES).in_bulk([opened.grant_pk for opened in batch])
+    links = GuestLink.objects.select_related("created_by").in_bulk(
+        [row.guest_link_id for row in rows.values() if row.guest_link_id is not None]
+    )
     # One object per provider: what it can is read from JSON once, not once a console.
-    providers: dict[int, Provider] = {}
+    providers = Provider.objects.only("name", "capabilities", "is_enabled").in_bulk(
+        {row.vm.provider_id for row in rows.values()}
+    )
     for row in rows.values():
-        row.vm.provider = providers.setdefault(row.vm.provider_id, row.vm.provider)
+        row.vm.provider = providers[row.vm.provider_id]
+        row.guest_link = links.get(row.guest_link_id) if row.guest_link_id is not None else None
     of_guests = [each.session_key for each in batch if each.grant_pk in rows and rows[each.grant_pk].guest_link_id]
     guests = guests_in(of_guests) if of_guests else {}
+    ended: dict[int, Closing] = {}
     for opened in batch:
         grant = rows.get(opened.grant_pk)
         closing = _judge(grant, people.get(opened.session_key), guests.get(opened.session_key, set()))

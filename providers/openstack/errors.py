@@ -34,6 +34,8 @@ _MISSING = re.compile(
 _BUSY = re.compile(r"task_state (\S+)|while it is in (?:vm_state|task_state) (\S+)")
 #: Neutron names its errors; these say that a value is taken.
 _TAKEN = frozenset({"MacAddressInUse", "IpAddressInUse", "IpAddressAlreadyAllocated"})
+#: OpenSSL's words; the last: an authority of the same name has another key.
+_UNTRUSTED = ("self-signed", "self signed", "unable to get local issuer", "unable to get issuer", "signature failure")
 #: What gateways in front of a service answer when nobody is behind them.
 _AWAY = frozenset({502, 503, 504})
 
@@ -128,7 +130,7 @@ def neutron_type(error: sdk.HttpException) -> str:
 
 def certificate_sentence(text: str) -> str:
     """What is wrong with a certificate, as far as TLS tells."""
-    if "self-signed" in text or "self signed" in text or "unable to get local issuer" in text:
+    if any(words in text for words in _UNTRUSTED):
         return "The cloud's certificate is from an authority that is not trusted; give its certificate in the form."
     if "expired" in text or "not yet valid" in text:
         return "The cloud's certificate is not valid now; look at its dates and at the clock of this machine."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from providers.openstack.connection import clock_skew_s
 from providers.openstack.consoles import socket_url
 from providers.openstack.driver import OpenStackDriver
 from providers.openstack.errors import certificate_sentence
+from tests.providers.kvm.remote_host import Authority
 from tools.peers.openstack.simulator import Simulator
 
 WRONG: dict[str, tuple[dict[str, Any], type[ProviderError], str, str]] = {
@@ -129,3 +131,28 @@ def test_clocks_that_differ_are_noticed() -> None:
 )
 def test_what_is_wrong_with_a_certificate_is_named(said: str, words: str) -> None:
     assert words in certificate_sentence(said)
+
+
+def test_a_cloud_with_an_authority_of_its_own_is_believed_by_that_alone(tmp_path: Path) -> None:
+    authority, foreign = Authority(), Authority()
+    for name, text in zip(("certificate", "key"), authority.issue("server"), strict=True):
+        (tmp_path / name).write_text(text)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    cloud = Simulator(tls=context)
+    try:
+        config = OpenStackConfig(
+            auth_url=cloud.auth_url, username="tester", password=SecretStr("right"), project="demo", timeout_s=5
+        )
+        with OpenStackDriver(config.model_copy(update={"ca": authority.certificate})) as driver:
+            assert list(driver.machines.list()) == []
+        for ca in ("", foreign.certificate):
+            with pytest.raises(Unreachable, match="authority that is not trusted"):
+                OpenStackDriver(config.model_copy(update={"ca": ca}))
+        elsewhere = config.model_copy(
+            update={"ca": authority.certificate, "auth_url": cloud.auth_url.replace("127.0.0.1", "localhost")}
+        )
+        with pytest.raises(Unreachable, match="another host name"):
+            OpenStackDriver(elsewhere)
+    finally:
+        cloud.stop()

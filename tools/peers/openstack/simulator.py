@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -38,8 +39,9 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Simulator:
     """One cloud on a port of loopback, served by a thread; `cloud` may be looked at and changed between calls."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
         self.cloud = Cloud(**settings)
+        self._tls = tls
         self.url = ""
         self.compute = Compute(self.cloud, lambda: self.url)
         self._loop = asyncio.new_event_loop()
@@ -71,9 +73,9 @@ class Simulator:
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         self._loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         self._ready.set()
         try:
             self._loop.run_forever()

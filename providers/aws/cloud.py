@@ -36,6 +36,15 @@ PAGES = {
     "describe_instance_types": 100,
     "describe_snapshots": 1000,
 }
+#: Services that answer for all regions from one of them: part of the world → region. Else that of the VMs.
+ELSEWHERE: dict[str, dict[str, str]] = {
+    "pricing": {
+        **dict.fromkeys(("us", "ca", "mx", "sa"), "us-east-1"),
+        **dict.fromkeys(("eu", "af", "il", "me"), "eu-central-1"),
+        "ap": "ap-south-1",
+        "cn": "cn-northwest-1",
+    },
+}
 #: Descriptions of services, read once for all configurations.
 _descriptions = Loader()
 _lock = threading.RLock()
@@ -122,7 +131,7 @@ class Cloud:
         has_own_place = bool(config.endpoint_url)
         return self._shared.session.client(
             service,
-            region_name=config.region,
+            region_name=ELSEWHERE.get(service, {}).get(config.region.partition("-")[0], config.region),
             endpoint_url=config.endpoint_url or None,
             verify=str(_authority(config.ca)) if config.ca else None,
             config=SdkConfig(
@@ -150,7 +159,12 @@ def _session(config: AwsConfig) -> Any:
     core.register_component("data_loader", _descriptions)
     if not config.endpoint_url and not _is_region(config.region):
         raise InvalidRequest(f"There is no region “{config.region}”.", field="region")
-    session = boto3.session.Session(botocore_session=core, region_name=config.region, **config.keys())
+    keys = config.keys()
+    if config.profile and not keys:
+        if config.profile not in core.available_profiles:
+            raise InvalidRequest(f"The portal's machine has no profile “{config.profile}”.", field="profile")
+        core.set_config_variable("profile", config.profile)
+    session = boto3.session.Session(botocore_session=core, region_name=config.region, **keys)
     if config.role_arn:
         with vendor_calls():
             fetcher = AssumeRoleCredentialFetcher(

@@ -38,7 +38,9 @@ class AwsConfig(Config):
         "the machine that the portal runs on.",
         max_length=128,
     )
-    secret_access_key: SecretStr | None = Field(default=None, title="Secret access key")
+    secret_access_key: SecretStr | None = Field(
+        default=None, title="Secret access key", json_schema_extra={"multiline": False}
+    )
     session_token: SecretStr | None = Field(
         default=None, title="Session token", description="Only for keys that were lent for a while."
     )
@@ -51,7 +53,8 @@ class AwsConfig(Config):
     profile: str = Field(
         default="",
         title="Profile",
-        description="Which section of these lines; empty: “default”, or the only one.",
+        description="Which section of these lines; empty: “default”, or the only one. Without lines: a profile of the "
+        "portal's own machine.",
         max_length=100,
         json_schema_extra=_SECTION,
     )
@@ -81,9 +84,27 @@ class AwsConfig(Config):
         description="Owner and name, one a line: “136693071363/debian-12-amd64-*”. The newest of each is offered, "
         "beside the account's own images.",
     )
+    import_role: str = Field(
+        default="",
+        title="Role for imports",
+        description="By which AWS reads image files that the portal brings; empty: “vmimport”, the usual one.",
+        pattern=r"^[\w+=,.@-]{0,64}$",
+        max_length=64,
+        json_schema_extra={"group": "Images"},
+    )
+    prices: bool = Field(
+        default=True,
+        title="Prices",
+        description="Ask what the sizes cost, as AWS publishes it for Linux without discounts.",
+    )
     timeout_s: Deadline = 30.0
     attempts: int = Field(
-        default=4, ge=1, le=10, title="Attempts", description="Of one call, when AWS is busy or the line breaks."
+        default=4,
+        ge=1,
+        le=10,
+        title="Attempts",
+        description="Of one call, when AWS is busy or the line breaks.",
+        json_schema_extra={"group": "Connection"},
     )
     endpoint_url: str = Field(
         default="",
@@ -94,6 +115,23 @@ class AwsConfig(Config):
         json_schema_extra=_OTHER,
     )
     ca: Authority = Field(default="", json_schema_extra={"multiline": True, **_OTHER})
+
+    serial_host: str = Field(
+        default="",
+        title="Serial lines",
+        description="Host and port of another gateway to serial lines. Empty: the region's own, whose key is checked "
+        "against what AWS publishes.",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?)?$",
+        max_length=300,
+        json_schema_extra=_OTHER,
+    )
+    serial_known_hosts: str = Field(
+        default="",
+        title="Its SSH key",
+        description="Lines of a known_hosts file. Needed where AWS publishes no fingerprint.",
+        max_length=20_000,
+        json_schema_extra={"multiline": True, **_OTHER},
+    )
 
     @field_validator("region")
     @classmethod
@@ -121,6 +159,8 @@ class AwsConfig(Config):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.serial_host and not self.serial_known_hosts:
+            raise ValueError("A gateway to serial lines is trusted by its SSH key only; give that too")
         if bool(self.access_key_id) != bool(self.secret_access_key):
             raise ValueError("An access key is an ID and a secret; one of them is missing")
         if self.credentials is not None:

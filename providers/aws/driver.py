@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from providers.aws import placement, rights
+from providers.aws import placement, rights, serial_hosts
 from providers.aws.buckets import AwsBuckets
 from providers.aws.clones import AwsClones
 from providers.aws.cloud import Cloud
 from providers.aws.config import AwsConfig
+from providers.aws.consoles import AwsConsoles
 from providers.aws.disks import AwsDisks
 from providers.aws.dns import AwsDns
 from providers.aws.firewalls import AwsFirewalls
@@ -23,7 +24,7 @@ from providers.aws.reshape import AwsReshape
 from providers.aws.snapshots import AwsSnapshots
 from providers.aws.subnets import AwsSubnets
 from providers.aws.volumes import AwsPools, AwsVolumes
-from providers.base import Capabilities, Config, Driver, Features
+from providers.base import Capabilities, Config, ConsoleFeatures, ConsoleKind, Driver, Features
 
 
 class AwsDriver(Driver):
@@ -32,9 +33,11 @@ class AwsDriver(Driver):
     machines: AwsMachines
     power: AwsPower | None
     disks: AwsDisks
+    nics: AwsNics
     snapshots: AwsSnapshots
     volumes: AwsVolumes
     images: AwsImages
+    flavors: AwsFlavors
     networks: AwsNetworks
     host: AwsHost
     buckets: AwsBuckets | None
@@ -55,6 +58,7 @@ class AwsDriver(Driver):
         self.nics = AwsNics(cloud)
         self.snapshots = AwsSnapshots(cloud)
         self.clones = AwsClones(cloud)
+        self.consoles = AwsConsoles(cloud) if found.may & {"serial", "screenshot"} else None
         self.pools = AwsPools(cloud)
         self.volumes = AwsVolumes(cloud)
         self.images = AwsImages(cloud)
@@ -82,6 +86,13 @@ class AwsDriver(Driver):
                 }
             )
         }
+        if declared.consoles is not None:
+            is_reached = "serial" in found.may and serial_hosts.place(self.cloud) is not None
+            features["consoles"] = ConsoleFeatures(
+                kinds=frozenset({ConsoleKind.SERIAL} if is_reached else ()), screenshot="screenshot" in found.may
+            )
+        if declared.images is not None and "import" not in found.may:
+            features["images"] = declared.images.model_copy(update={"add_from_url": False, "add_from_file": False})
         return declared.model_copy(update=features).within(declared)
 
     def ping(self) -> None:

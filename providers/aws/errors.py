@@ -93,6 +93,18 @@ _BY_CODE: dict[str, _Known] = {
     "InvalidParameterCombination": (InvalidRequest, "AWS does not take these values together."),
     "DependencyViolation": (Conflict, "Something at AWS still uses it."),
     "InvalidTarget": (Conflict, "Start the VM first: AWS takes only running ones as targets."),
+    "Gateway.NotAttached": (Conflict, "The card's network has no way to the internet."),
+    "AddressLimitExceeded": (QuotaExceeded, "The account may have no more elastic addresses in this region."),
+    "SerialConsoleAccessDisabledException": (
+        Rejected,
+        "The account does not allow serial consoles.",
+    ),
+    "SerialConsoleSessionLimitExceededException": (Conflict, "Somebody else has this serial console open."),
+    "SerialConsoleSessionUnavailableException": (Conflict, "AWS cannot open this serial console at the moment."),
+    "EC2InstanceStateInvalidException": (Conflict, "Start the VM first."),
+    "EC2InstanceTypeInvalidException": (Conflict, "AWS has no serial line for VMs of this size."),
+    "EC2InstanceUnavailableException": (Conflict, "AWS cannot reach the VM at the moment."),
+    "EC2InstanceNotFoundException": (NotFound, "The VM does not exist any more."),
     "BucketNotEmpty": (Conflict, "The bucket is not empty."),
     "BucketAlreadyExists": (AlreadyExists, "Somebody at AWS has a bucket of this name; they are unique world-wide."),
     "BucketAlreadyOwnedByYou": (AlreadyExists, "There is a bucket of this name already."),
@@ -169,6 +181,12 @@ def _refusal(exc: ClientError) -> ProviderError | None:
     error = exc.response.get("Error", {})
     code, message = str(error.get("Code", "")), str(error.get("Message", ""))
     detail = f"{exc.operation_name}: {code}: {message}"
+    if exc.operation_name == "AssumeRole" and code in _FORBIDDEN:
+        return AuthenticationFailed(
+            "The role cannot be taken on: it does not trust this key, or it asks for another external ID.",
+            detail,
+            field="role_arn",
+        )
     if code in _FORBIDDEN:
         needed = _NEEDS.search(message)
         action = needed.group(1) if needed else exc.operation_name

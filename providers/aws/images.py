@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from providers.aws import imports, tags
 from providers.aws.cloud import Cloud, Part
 from providers.aws.creation import root_size
 from providers.base import (
     QUIET,
+    AlreadyExists,
     Conflict,
     ImageRecord,
     Images,
@@ -20,6 +22,7 @@ from providers.base import (
     NotFound,
     NotSupported,
     Progress,
+    UnfinishedImage,
 )
 
 PUBLIC = "public-images"
@@ -40,7 +43,9 @@ def record(told: Mapping[str, Any]) -> ImageRecord:
         format="ami",
         size_gib=float(root_size(told)),
         os=str(told.get("PlatformDetails") or told.get("Platform") or ""),
-        default_user=USERS.get(owner) or USERS.get(str(told.get("ImageOwnerAlias") or ""), ""),
+        default_user=tags.read(told).get(tags.USER)
+        or USERS.get(owner)
+        or USERS.get(str(told.get("ImageOwnerAlias") or ""), ""),
         created_at=created,
     )
 
@@ -86,7 +91,24 @@ class AwsImages(Part, Images):
         return [record(one) for one in found.values()]
 
     def add(self, spec: ImageSpec, progress: Progress = QUIET) -> ImageRecord:
-        raise NotSupported("Images come to AWS by its own import; name public ones in the provider's settings.")
+        """A raw, VMDK or VHD disk of x86-64, by a bucket and AWS's own import; the account needs a role for it."""
+        if not 3 <= len(spec.name) <= 128:
+            raise InvalidRequest("AWS takes names of 3 to 128 characters for images.", field="name")
+        if spec.is_iso:
+            raise NotSupported("AWS does not start VMs from ISO images.", field="is_iso")
+        for one in own(self.cloud):
+            if spec.portal_uuid and tags.read(one).get(tags.UUID) == spec.portal_uuid:
+                return record(one)
+            if one.get("Name") == spec.name:
+                raise AlreadyExists(f"There is an image “{spec.name}” already.", field="name")
+        image = imports.Import(self.cloud, spec, progress).run()
+        return record(self._own(image))
+
+    def unfinished(self) -> Sequence[UnfinishedImage]:
+        return imports.unfinished(self.cloud)
+
+    def discard(self, key: str) -> None:
+        imports.discard(self.cloud, key)
 
     def delete(self, external_id: str) -> None:
         """Takes the image and the snapshots that only it needs; VMs that were made of it go on."""

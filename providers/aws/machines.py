@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from providers.aws import inventory, moments, tags
+from providers.aws import addresses, inventory, moments, tags
 from providers.aws.cloud import Part
 from providers.aws.creation import Creation, remove
 from providers.aws.lifecycle import gone
@@ -54,6 +54,7 @@ class AwsMachines(Part, Machines):
             devices = [one["DeviceName"] for one in told.get("BlockDeviceMappings") or () if one.get("Ebs")]
             own(self.cloud, external_id, devices, False)
         progress.report(20, "Deleting the VM.")
+        addresses.take_all(self.cloud, told)
         self.cloud.ec2("terminate_instances", InstanceIds=[external_id])
         gone(self.cloud, external_id, timeout_s=DELETE_S)
         progress.report(80, "Deleting its snapshots.")

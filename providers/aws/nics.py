@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from providers.aws import inventory, placement, tags
+from providers.aws import addresses, inventory, placement, tags
 from providers.aws.cloud import Part
 from providers.aws.waiting import wait_for
 from providers.base import (
@@ -52,11 +52,11 @@ class AwsNics(Part, Nics):
 
     def remove(self, external_id: str, nic_id: str) -> VmRecord:
         told = inventory.instance(self.cloud, external_id)
-        card = next((one for one in told.get("NetworkInterfaces") or () if one["NetworkInterfaceId"] == nic_id), None)
-        if card is None:
-            raise NotFound("The VM has no such card.")
+        card = _card(told, nic_id)
         if int(card.get("Attachment", {}).get("DeviceIndex") or 0) == 0:
             raise Conflict("AWS does not take the first card of a VM away.")
+        if addresses.elastic_of(card):
+            addresses.take(self.cloud, nic_id)
         self.cloud.ec2("detach_network_interface", AttachmentId=card["Attachment"]["AttachmentId"])
 
         def look() -> bool | None:
@@ -70,6 +70,21 @@ class AwsNics(Part, Nics):
     def update(self, external_id: str, nic_id: str, change: NicChange) -> VmRecord:
         raise NotSupported("AWS does not change a card; add another one and remove this.")
 
+    def give_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        """An elastic address: it stays when the VM is switched off, and AWS charges for it."""
+        told = inventory.instance(self.cloud, external_id)
+        if not addresses.elastic_of(_card(told, nic_id)):
+            addresses.give(self.cloud, told, nic_id)
+        return inventory.vm(self.cloud, external_id)
+
+    def take_public_address(self, external_id: str, nic_id: str) -> VmRecord:
+        """One that AWS lent until the VM is switched off is not the portal's to take."""
+        card = _card(inventory.instance(self.cloud, external_id), nic_id)
+        if not addresses.elastic_of(card):
+            raise NotFound("The card has no elastic address.")
+        addresses.take(self.cloud, nic_id)
+        return inventory.vm(self.cloud, external_id)
+
     def _plug(self, told: Mapping[str, Any], nic_id: str) -> None:
         taken = {int(one.get("Attachment", {}).get("DeviceIndex") or 0) for one in told.get("NetworkInterfaces") or ()}
         place = next(number for number in range(64) if number not in taken)
@@ -81,3 +96,11 @@ class AwsNics(Part, Nics):
             NetworkInterfaceId=nic_id,
             Attachment={"AttachmentId": made["AttachmentId"], "DeleteOnTermination": True},
         )
+
+
+def _card(instance: Mapping[str, Any], nic_id: str) -> Mapping[str, Any]:
+    """One card of an instance; raises NotFound."""
+    for one in instance.get("NetworkInterfaces") or ():
+        if one["NetworkInterfaceId"] == nic_id:
+            return dict(one)
+    raise NotFound("The VM has no such card.")

@@ -7,6 +7,8 @@ from providers.base import (
     BucketFeatures,
     Capabilities,
     CloneFeatures,
+    ConsoleFeatures,
+    ConsoleKind,
     DiskFeatures,
     DnsFeatures,
     FirewallFeatures,
@@ -50,14 +52,17 @@ PLUGIN = Plugin(
         power=PowerFeatures(soft_stop=True),
         reshape=ReshapeFeatures(flavor=True, rename=True, description=True, metadata=True, remove_cloud_init=True),
         disks=DiskFeatures(hot_plug=True, grow=True, existing=True),
-        nics=NicFeatures(hot_plug=True),
+        nics=NicFeatures(hot_plug=True, public_address=True),
         snapshots=SnapshotFeatures(while_running=True, tree=True),
         clones=CloneFeatures(full=True, export=True),
+        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}), screenshot=True),
         pools=PoolFeatures(types=frozenset({"zone"})),
         volumes=VolumeFeatures(
             create=True, grow=True, clone=True, formats=frozenset({"gp3", "gp2", "standard", "st1", "sc1"})
         ),
-        images=ImageFeatures(delete=True, formats=frozenset({"ami"})),
+        images=ImageFeatures(
+            add_from_url=True, add_from_file=True, delete=True, formats=frozenset({"raw", "vmdk", "vhd", "ami"})
+        ),
         flavors=FlavorFeatures(),
         networks=NetworkFeatures(create=True, modes=frozenset({NetworkMode.PROVIDER})),
         subnets=SubnetFeatures(create=True),

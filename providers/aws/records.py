@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from providers.aws import tags
+from providers.aws.addresses import elastic_of
 from providers.aws.types import InstanceType
 from providers.base import DiskRecord, NicRecord, PowerState, SnapshotRecord, VmRecord
 
@@ -70,6 +71,7 @@ def vm_record(
         nics=tuple(nic_record(nic) for nic in _in_order(instance)),
         disks=tuple(disk_records(instance, volumes)),
         snapshots=tuple(snapshots) if snapshots is not None else None,
+        consoles=None if kind is None or kind.has_serial_line else frozenset(),
         portal_uuid=own.get(tags.UUID, ""),
         metadata=tags.metadata(own),
     )
@@ -97,6 +99,7 @@ def nic_record(nic: Mapping[str, Any]) -> NicRecord:
         model="ena",
         addresses=addresses,
         addresses_source="provider" if addresses else "",
+        public_address=elastic_of(nic),
     )
 
 

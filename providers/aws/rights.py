@@ -28,12 +28,18 @@ _NOBODY = "i-00000000000000000"
 _WRITES: dict[str, tuple[str, dict[str, Any]]] = {
     "create": ("run_instances", {"ImageId": "ami-00000000000000000", "MinCount": 1, "MaxCount": 1}),
     "power": ("stop_instances", {"InstanceIds": [_NOBODY]}),
+    "screenshot": ("get_console_screenshot", {"InstanceId": _NOBODY}),
+    "import": (
+        "import_snapshot",
+        {"DiskContainer": {"Format": "raw", "UserBucket": {"S3Bucket": "kvweb", "S3Key": "nobody"}}},
+    ),
 }
 #: Services beside EC2, with a question that only needs the right to list.
 _SERVICES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "buckets": ("s3", "list_buckets", {}),
     "dns": ("route53", "list_hosted_zones", {"MaxItems": "1"}),
     "load_balancers": ("elbv2", "describe_load_balancers", {"PageSize": 1}),
+    "prices": ("pricing", "get_products", {"ServiceCode": "AmazonEC2", "MaxResults": 1}),
     "quotas": ("service-quotas", "get_service_quota", {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"}),
 }
 
@@ -66,8 +72,10 @@ def asked(cloud: Cloud) -> Rights:
         raise AuthenticationFailed(reason, exc.detail, field="region") from exc
     for operation, parameters in _READS:
         cloud.ec2(operation, **parameters)
-    may = {name for name, (operation, given) in _WRITES.items() if _may_write(cloud, operation, given)}
+    may: set[str] = {name for name, (operation, given) in _WRITES.items() if _may_write(cloud, operation, given)}
     may |= {name for name, (service, operation, given) in _SERVICES.items() if _may(cloud, service, operation, given)}
+    if _has_serial_lines(cloud):
+        may.add("serial")
     found = Rights(account=str(who["Account"]), arn=str(who["Arn"]), may=frozenset(may))
     cloud.remember(RIGHTS, found, RIGHTS_S)
     return found
@@ -83,6 +91,16 @@ def _may_write(cloud: Cloud, operation: str, parameters: dict[str, Any]) -> bool
             return True
         raise
     return True
+
+
+def _has_serial_lines(cloud: Cloud) -> bool:
+    """Whether the account allows serial consoles at all, which it does not until somebody switches them on there."""
+    try:
+        return bool(cloud.ec2("get_serial_console_access_status").get("SerialConsoleAccessEnabled"))
+    except ProviderError as exc:
+        if isinstance(exc, Transient | AuthenticationFailed):
+            raise
+        return False
 
 
 def _may(cloud: Cloud, service: str, operation: str, parameters: dict[str, Any]) -> bool:

@@ -14,6 +14,8 @@ DESCRIPTION = "kvweb:description"
 #: On a VM that is not complete; such a one is not listed.
 BUILDING = "kvweb:building"
 TAGS = "kvweb:tags"
+#: On an image: whom it brings for signing in.
+USER = "kvweb:user"
 #: On what was made for one VM: its instance id.
 VM = "kvweb:vm"
 #: On what was made for one network.

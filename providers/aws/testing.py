@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import json
 import select
+import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -74,6 +76,9 @@ class Peer:
             "instance_types": ("t3.*",),
             "attempts": 1,
             "timeout_s": 20.0,
+            # Nothing listens there, and nothing is asked before a console opens.
+            "serial_host": "127.0.0.1:9",
+            "serial_known_hosts": "[127.0.0.1]:9 ssh-ed25519 AAAA",
             **changes,
         }
         return AwsConfig(**given)
@@ -116,6 +121,11 @@ def harness(mode: str = "offline") -> Harness:
     running = peer()
     told, config = running.told, running.config()
 
+    folder = Path(tempfile.mkdtemp(prefix="kvweb-aws-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    image_file = folder / "image.raw"
+    image_file.write_bytes(b"kvweb" * 1000)
+
     def fault(word: str) -> AbstractContextManager[None]:
         return running.failing(FAULTS[word])
 
@@ -136,6 +146,8 @@ def harness(mode: str = "offline") -> Harness:
         free_cidr="10.99.0.0/24",
         dns_zone="demo.test",
         min_disk_gib=1,
+        image_file=image_file,
+        copies_images=True,
         timeout_s=20.0,
         many=60 if mode == "bench" else 3,
         calls=lambda driver: as_aws(driver).cloud.calls,

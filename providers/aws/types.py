@@ -26,6 +26,8 @@ class InstanceType:
     vcpus: int
     memory_mib: int
     architectures: frozenset[str]
+    #: AWS's serial console is a thing of its newer hypervisor, and of machines without any.
+    has_serial_line: bool = True
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> InstanceType:
@@ -34,6 +36,7 @@ class InstanceType:
             vcpus=int(told.get("VCpuInfo", {}).get("DefaultVCpus") or 1),
             memory_mib=int(told.get("MemoryInfo", {}).get("SizeInMiB") or 0),
             architectures=frozenset(told.get("ProcessorInfo", {}).get("SupportedArchitectures") or ()),
+            has_serial_line=told.get("Hypervisor") == "nitro" or bool(told.get("BareMetal")),
         )
 
     @property

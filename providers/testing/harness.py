@@ -66,6 +66,8 @@ class Harness:
     dns_zone: str = ""
     image_file: Path | None = None
     """A small local file that `images.add` accepts."""
+    copies_images: bool = False
+    """Disks that were made of an image need it no longer: it may be deleted under a VM."""
     image_url: str = ""
     """An address that `images.add` can fetch without internet."""
     viewer_options: Mapping[str, Any] = field(default_factory=dict)

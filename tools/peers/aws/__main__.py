@@ -36,11 +36,12 @@ def main() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    from tools.peers.aws import content, stricter
+    from tools.peers.aws import beyond, content, stricter
     from tools.peers.aws.layer import KEY, SECRET, Layer
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     stricter.apply()
+    beyond.apply()
     made = content.fill(given.region, given.many)
     inner: Any = DomainDispatcherApplication(create_backend_app)
     app: Any = Layer(inner, is_frozen=given.frozen)

@@ -21,12 +21,15 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.etree import ElementTree as ET
 
-from tools.peers.aws import signature, stricter
+from tools.peers.aws import beyond, policy, signature, stricter
 
 #: The one account of the stand-in.
 KEY, SECRET = "AKIAKVWEBTEST00000AA", "kvweb-test-secret"
 #: How far clocks may differ, as at AWS.
 SKEW = timedelta(minutes=15)
+
+#: Services that speak JSON; the others speak XML.
+JSON_SERVICES = frozenset({"pricing", "ec2-instance-connect", "servicequotas"})
 
 App = Callable[[Mapping[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -60,6 +63,8 @@ class Layer:
         self.kept: dict[tuple[str, str, bytes], tuple[tuple[Any, ...], list[bytes]]] = {}
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        #: Permissions that were missing.
+        self.refused: Counter[str] = Counter()
         self.lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -71,13 +76,16 @@ class Layer:
         service = claim.get("service", "")
         name = f"{service}:{_action(environ, body)}"
         fault = self._due(name)
-        refusal = self._who(environ, body, claim)
+        refusal = self._who(environ, body, claim) or self._may(environ, service, name)
         if fault is not None and fault.delay_s:
             time.sleep(fault.delay_s)
         if fault is not None and not fault.after and (fault.code or fault.cut):
             return self._fail(fault, service, environ, start_response)
         if refusal is not None:
             return _refused(refusal, service, start_response)
+        if name == "pricing:GetProducts":
+            start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+            return [beyond.get_products(body)]
         if self.is_frozen:
             return self._again(environ, body, start_response)
         answer = list(self.inner(environ, start_response if fault is None or not fault.after else _nobody))
@@ -139,6 +147,18 @@ class Layer:
             return Refusal(code, "The request signature we calculated does not match the signature you provided.", 403)
         return None
 
+    def _may(self, environ: Mapping[str, Any], service: str, name: str) -> Refusal | None:
+        """The key may what the documentation says that it must be allowed, and nothing else."""
+        if not service:
+            return None
+        action = policy.action_of(service, name.partition(":")[2], environ)
+        if policy.is_allowed(action):
+            return None
+        with self.lock:
+            self.refused[action] += 1
+        code = "UnauthorizedOperation" if service == "ec2" else "AccessDenied"
+        return Refusal(code, f"User: kvweb is not authorized to perform: {action} because no policy allows it", 403)
+
     # -- what tests tell and ask ---------------------------------------------------------------------------------------
 
     def _control(self, path: str, body: bytes, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -150,6 +170,11 @@ class Layer:
                 self.faults = [Fault(**{key: one[key] for key in one if key in known}) for one in told or []]
         elif path == "/_peer/pace":
             stricter.pace.update({key: float(value) for key, value in told.items()})
+        elif path == "/_peer/beyond":
+            answer = beyond.tell(told or {})
+        elif path == "/_peer/refused":
+            with self.lock:
+                answer = dict(self.refused)
         elif path == "/_peer/calls":
             with self.lock:
                 answer = dict(self.calls)
@@ -172,6 +197,9 @@ def _action(environ: Mapping[str, Any], body: bytes) -> str:
 
 def _refused(refusal: Refusal, service: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """An error as the service's protocol writes it."""
+    if service in JSON_SERVICES:
+        start_response(f"{refusal.status} Refused", [("Content-Type", "application/x-amz-json-1.1")])
+        return [json.dumps({"__type": refusal.code, "message": refusal.message}).encode()]
     root = ET.Element({"ec2": "Response", "s3": "Error"}.get(service, "ErrorResponse"))
     place = root
     if service == "ec2":

@@ -14,12 +14,19 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import instances as instance_models
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.security_groups import SecurityGroupBackend
+from moto.ec2.responses.instances import InstanceResponse
+from moto.sts.exceptions import STSClientError
+from moto.sts.models import STSBackend
 
 Replacement = TypeVar("Replacement", bound=Callable[..., Any])
 
 #: Raw state on the way → seconds until the final one.
 pace = {"pending": 0.0, "stopping": 0.0, "shutting-down": 0.0}
+#: The one role that the stand-in's key may take on, and what its owner asks for.
+ROLE, EXTERNAL_ID = "arn:aws:iam::123456789012:role/portal", "kvweb-test-7"
 #: What moto puts where no token was given.
 _UNNAMED = "ABCDE"
 _BEFORE = {"running": ("pending", 0), "stopped": ("stopping", 64), "terminated": ("shutting-down", 32)}
@@ -161,6 +168,43 @@ def apply() -> None:
         ]
 
     Ami.block_device_mappings = property(block_device_mappings)  # type: ignore[assignment,method-assign]
+
+    @around(InstanceResponse, "describe_instances")
+    def describe_instances(old: Any, self: Any) -> Any:
+        """Who asks for no page size gets a thousand at AWS, and a hundred at moto."""
+        asked = self._get_param
+
+        def get_param(name: str, if_none: Any = None) -> Any:
+            return asked(name, 1000 if name == "MaxResults" else if_none)
+
+        self._get_param = get_param
+        try:
+            return old(self)
+        finally:
+            del self._get_param
+
+    @around(STSBackend, "assume_role")
+    def assume_role(old: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("role_arn") != ROLE or kwargs.get("external_id") != EXTERNAL_ID:
+            raise STSClientError("AccessDenied", "User: kvweb is not authorized to perform: sts:AssumeRole")
+        return old(self, *args, **kwargs)
+
+    def association(self: Any) -> dict[str, Any]:
+        """moto says of every public address that the account owns it."""
+        if not self.public_ip:
+            return {}
+        found = next(iter(self.ec2_backend.address_by_ip([self.public_ip], fail_if_not_found=False)), None)
+        told = {"PublicIp": self.public_ip, "IpOwnerId": (found and self.ec2_backend.account_id) or "amazon"}
+        return told | ({"AllocationId": found.allocation_id, "AssociationId": found.association_id} if found else {})
+
+    NetworkInterface.association = property(association)  # type: ignore[assignment,method-assign]
+
+    @around(ElasticAddressBackend, "release_address")
+    def release_address(old: Any, self: Any, address: Any = None, allocation_id: Any = None) -> Any:
+        for one in self.addresses:
+            if allocation_id and one.allocation_id == allocation_id and one.association_id:
+                refuse("InvalidIPAddress.InUse", f"Address {one.public_ip} is in use.")
+        return old(self, address=address, allocation_id=allocation_id)
 
     @around(SecurityGroupBackend, "delete_security_group")
     def delete_security_group(old: Any, self: Any, name: Any = None, group_id: Any = None) -> Any:

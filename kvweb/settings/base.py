@@ -103,7 +103,13 @@ DATABASES = {"default": database(text("KVWEB_DATABASE_URL"), KVWEB_HOME / "kvweb
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}  # noqa: F405
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,  # noqa: F405
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 0.5},
+    }
+}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = text("KVWEB_TIME_ZONE", "UTC")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+#: Not in the cache: pages go on while Redis is away, and a session that ended is ended everywhere at once.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "kvweb_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

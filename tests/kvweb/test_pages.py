@@ -16,10 +16,11 @@ from django.utils import timezone
 
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job, JobLine, JobState
+from kvweb.settings import base
 from kvweb.ui.badges import Badge, markup
 from kvweb.ui.icons import NAMES, drawing, icon, sprite
 from kvweb.ui.templatetags.fields import as_title, in_our_words
-from kvweb.ui.words import ago_words, duration_words, size_words
+from kvweb.ui.words import ago_words, bytes_words, duration_words, size_words
 from providers.models import Provider
 
 ClientOf = Callable[[User], Client]
@@ -31,6 +32,14 @@ def text_of(response: Any) -> str:
 
 
 # -- small parts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(None, "–"), (0, "0 bytes"), (1, "1 byte"), (1023, "1 023 bytes"), (5000, "4.9 KiB"), (62 * 2**20, "62 MiB")],
+)
+def test_bytes_in_words(count: float | None, words: str) -> None:
+    assert bytes_words(count) == words
 
 
 @pytest.mark.parametrize(
@@ -234,6 +243,14 @@ def test_the_number_of_active_jobs(alice: User, project: Any, client_of: ClientO
     client = client_of(alice)
     assert client.get("/jobs/active").json() == {"active": 1}
     assert "Start “web”" in text_of(client.get("/jobs/activity"))
+
+
+def test_pages_are_there_while_redis_is_away(alice: User, client_of: ClientOf, settings: Any, tmp_path: Path) -> None:
+    away = {**base.CACHES["default"], "LOCATION": f"unix://{tmp_path}/redis.sock"}
+    settings.CACHES = {"default": away}
+    settings.REDIS_URL = away["LOCATION"]
+    client = client_of(alice)
+    assert [client.get(page).status_code for page in ("/", "/vms/", "/jobs/", "/account/")] == [200] * 4
 
 
 # -- the sign-in library's pages ---------------------------------------------------------------------------------------

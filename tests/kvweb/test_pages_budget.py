@@ -1,7 +1,6 @@
 """What pages may cost: queries, bytes and time do not grow with the number of machines.
 
-The counts stand in tests/budgets/queries.json and are changed on purpose. Sessions are in the database here, which in
-earnest come from the cache: one query less.
+The counts stand in tests/budgets/queries.json and are changed on purpose.
 """
 
 from __future__ import annotations

@@ -61,6 +61,11 @@ class KvmConfig(Config):
         max_length=255,
         pattern=rf"^({_HOST.pattern})?$",
     )
+    migration_tls: bool = Field(
+        default=False,
+        title="Encrypted migration",
+        description="Running machines come and go over TLS or not at all. Needs QEMU's certificates on both hosts.",
+    )
     spice_address: str = Field(
         default="",
         title="SPICE address",

@@ -7,6 +7,7 @@ portal. Whatever is broken off leaves the VM here as it was.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -41,6 +42,10 @@ _LIVE = (
     # A guest that writes faster than the line carries is slowed down until it fits.
     | libvirt.VIR_MIGRATE_AUTO_CONVERGE
 )
+
+
+#: What libvirt, QEMU and GnuTLS say about certificates that are missing or not trusted.
+_UNTRUSTED = re.compile(r"certificate|x509|credentials|\bTLS\b|handshake", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -147,6 +152,8 @@ class Trip:
             parameters[libvirt.VIR_MIGRATE_PARAM_URI] = self.there.migration_uri
         # libvirt knows only some file systems to be shared; that these are was proved.
         flags = _LIVE | (libvirt.VIR_MIGRATE_NON_SHARED_DISK if self.copy_storage else libvirt.VIR_MIGRATE_UNSAFE)
+        if self._is_encrypted:
+            flags |= libvirt.VIR_MIGRATE_TLS
         has_variables = nvram.is_default(self.domain.XMLDesc(INACTIVE))
         arrived = self._watched(parameters, flags)
         # It lives there now: nothing that goes wrong from here on may undo that.
@@ -182,6 +189,13 @@ class Trip:
                 return result[0]
             raise
         if isinstance(result[0], Exception):
+            if self._is_encrypted and _UNTRUSTED.search(str(result[0])):
+                raise Conflict(
+                    "The two hypervisors made no encrypted line. Both need certificates for migrations, each of which "
+                    "the other trusts.",
+                    str(result[0]),
+                    field="target",
+                )
             raise result[0]
         return result[0]
 
@@ -267,6 +281,11 @@ class Trip:
     def _nothing(self, carried: int) -> None:
         del carried
         self.progress.checkpoint()
+
+    @property
+    def _is_encrypted(self) -> bool:
+        """Whether one of the two ends lets VMs come and go over TLS alone."""
+        return self.here.config.migration_tls or self.there.config.migration_tls
 
     # -- small parts ------------------------------------------------------------------------------------------------
 

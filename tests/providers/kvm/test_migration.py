@@ -27,10 +27,12 @@ from providers.base import (
 )
 from providers.fake.config import FakeConfig
 from providers.fake.driver import FakeDriver
+from providers.kvm.driver import KvmDriver
 from providers.kvm.testing import first_disk, mark_disk, read_mark
 from providers.kvm.xml.storage import pool_document
 from providers.testing.checks import Recorder
 from tests.providers.kvm.hosts import Host
+from tests.providers.kvm.remote_host import Authority
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
 
@@ -39,7 +41,8 @@ MakeVm = Callable[..., VmRecord]
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[tuple[Host, Host]]:
-    with closing(Host()) as one, closing(Host()) as other:
+    authority = Authority()
+    with closing(Host(authority)) as one, closing(Host(authority)) as other:
         yield one, other
 
 
@@ -92,6 +95,25 @@ def test_a_running_vm_moves_with_its_disks_and_goes_on_running(here: Host, there
     there.driver.power.start(vm.external_id)
     there.driver.machines.delete(vm.external_id)
     assert there.files() == set()
+
+
+def test_where_it_is_wanted_a_running_vm_moves_encrypted_or_not_at_all(
+    here: Host, there: Host, make_vm: MakeVm
+) -> None:
+    """The target shows a certificate that nobody here trusts, and a line without encryption would not notice."""
+    vm = make_vm(start=True)
+    with closing(KvmDriver(there.driver.config.model_copy(update={"migration_tls": True}))) as strict:
+        there.trust(Authority())
+        try:
+            with pytest.raises(Conflict, match="no encrypted line"):
+                here.driver.migration.migrate(vm.external_id, strict, copy_storage=True)
+            assert here.driver.machines.get(vm.external_id).power is PowerState.RUNNING
+            assert (there.vms(), there.files()) == (set(), set())
+        finally:
+            there.trust(here.authority)
+        moved = here.driver.migration.migrate(vm.external_id, strict, copy_storage=True)
+    assert moved.power is PowerState.RUNNING
+    assert here.vms() == set()
 
 
 @pytest.mark.parametrize("format_", ["qcow2", "raw"])

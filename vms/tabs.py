@@ -49,6 +49,7 @@ def bar(vm: VirtualMachine, current: str) -> list[dict[str, Any]]:
     """The tabs as the page lists them; the current one always, so that nobody stands nowhere."""
     return [
         {
+            "name": tab.name,
             "label": tab.label,
             "count": tab.count(vm),
             "is_current": tab.name == current,

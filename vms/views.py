@@ -44,10 +44,12 @@ def header(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 @require_GET
 def part(request: HttpRequest, uuid: UUID, tab: str) -> HttpResponse:
-    """What stands below the tabs anew, for news."""
+    """What stands below the tabs anew, for news, and the numbers that the tabs show."""
     if tab not in tabs.TABS:
         raise Http404("There is no such part.")
-    return render(request, "vms/_part.html", tabs.context_of(found_vm(request, uuid), user_of(request), tab))
+    vm = found_vm(request, uuid)
+    context = {**tabs.context_of(vm, user_of(request), tab), "tabs": tabs.bar(vm, tab)}
+    return render(request, "vms/_part_with_counts.html", context)
 
 
 @require_POST

@@ -34,6 +34,16 @@ def names_in(response: Any) -> list[str]:
     return re.findall(r"data-open>([^<]+)</a>", text_of(response))
 
 
+def test_news_of_a_part_bring_the_numbers_on_the_tabs(alice: User, client_of: ClientOf, make_vm: Any) -> None:
+    vm = make_vm(name="web", disks=[])
+    client = client_of(alice)
+    assert '<small id="count-disks" hidden></small>' in text_of(client.get(f"/vms/{vm.uuid}/"))
+    vm.disks = [{"external_id": "vda", "size_gib": 10.0}]
+    vm.save()
+    news = text_of(client.get(f"/vms/{vm.uuid}/part/overview", headers=HTMX))
+    assert '<small id="count-disks">1</small>' in news
+
+
 # -- who sees what -----------------------------------------------------------------------------------------------------
 
 

@@ -30,13 +30,13 @@ def read_screens(root: Element) -> dict[str, Any]:
 
 def write_screens(root: Element, wanted: Mapping[str, Any], *, listen: str, spice_listen: str) -> None:
     """Change what is named. `listen` and `spice_listen` are for a screen that is new."""
-    devices = child(root, "devices")
+    devices, has_agent = child(root, "devices"), _clipboard(root) is not None
     if "graphics" in wanted:
         if devices.find("video") is None:
             raise InvalidRequest("A machine without a screen has no protocol for it.", field="options.graphics")
         _keep_only(devices, wanted["graphics"], listen, spice_listen)
     if "graphics" in wanted or "clipboard" in wanted:
-        _connect_agent(devices, is_wanted=bool(wanted.get("clipboard", _clipboard(root) is not None)))
+        _connect_agent(devices, is_wanted=bool(wanted.get("clipboard", has_agent)))
 
 
 def add_vnc(devices: Element, listen: str) -> None:
@@ -67,11 +67,7 @@ def _keep_only(devices: Element, protocol: str, listen: str, spice_listen: str) 
     elif not has_vnc:
         add_vnc(devices, listen)
     if protocol == "vnc":
-        had_agent = _clipboard(devices.getparent()) is not None
         drop_spice(devices)
-        if had_agent:
-            # Only so that who comes next sees that one is wanted; it is replaced by the right one.
-            _connect_agent(devices, is_wanted=True)
     elif not has_spice:
         graphics = add(devices, "graphics", type_="spice", autoport=True, passwd=new_password(), passwdValidTo=LONG_AGO)
         add(graphics, "listen", type_="address", address=spice_listen or "127.0.0.1")

@@ -71,8 +71,7 @@ REMOVE_NIC = VmAction(
 )
 GIVE_ADDRESS = VmAction(
     name="give-address",
-    label="Give a public address",
-    submit="Give an address",
+    label="Give an address",
     doing="Giving a public address",
     done="The card has a public address.",
     icon="world-plus",
@@ -86,7 +85,7 @@ GIVE_ADDRESS = VmAction(
 )
 TAKE_ADDRESS = VmAction(
     name="take-address",
-    label="Take the public address away",
+    label="Take address away",
     submit="Take it away",
     doing="Taking a public address away",
     done="The public address is given back.",

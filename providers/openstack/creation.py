@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_interface
 from typing import Any
 
-from providers.base import QUIET, InvalidRequest, NicSpec, NotFound, Progress, VmRecord, VmSpec
-from providers.guest.cloudinit import user_data
+from providers.base import QUIET, CloudInit, InvalidRequest, NicSpec, NotFound, Progress, VmRecord, VmSpec
+from providers.guest.cloudinit import host_name, user_data
 from providers.openstack.blocks import VolumePart, least_gib
 from providers.openstack.connection import Cloud
 from providers.openstack.floating import FloatingPart
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 #: Nova's limit for user data, in bytes after base64 (nova.api.openstack.compute.schemas.servers).
 _MOST_USER_DATA = 65535
 _MOST_METADATA = 255
+#: From this microversion on the guest's name need not be that of the server.
+_TAKES_HOSTNAME = (2, 90)
 
 
 class Creation(FloatingPart, VolumePart):
@@ -221,6 +223,9 @@ class Creation(FloatingPart, VolumePart):
             wish["security_groups"] = [{"name": name} for name in self.options.security_groups]
         if self.options.config_drive:
             wish["config_drive"] = True
+        if self.cloud.compute.knows >= _TAKES_HOSTNAME:
+            # Nova would make one of the name with its umlauts, which Neutron's DNS refuses on each host in turn.
+            wish["hostname"] = _label(host_name(spec.cloud_init or CloudInit(), spec.name))
         marks = [mark_of(spec.portal_uuid)] if spec.portal_uuid else []
         if marks or spec.tags:
             wish["tags"] = [*marks, *spec.tags]
@@ -317,6 +322,12 @@ class Leftovers(Creation):
                     self.drop_volume(volume["id"])
                     found = True
         return found
+
+
+def _label(name: str) -> str:
+    """The first part of a guest's name, as Nova takes it: two letters at least."""
+    label = name.partition(".")[0]
+    return label if len(label) > 1 else f"vm-{label or 'x'}"
 
 
 def _device(volume_id: str, index: int, *, is_own: bool) -> Json:

@@ -340,7 +340,7 @@ def test_a_machine_at_an_openstack_cloud_lives_and_goes(
 
     # A floating address, given and shown.
     page.goto(f"{vm}networks")
-    page.get_by_role("link", name="Give a public address").first.click()
+    page.get_by_role("link", name="Give an address").first.click()
     answer(page, "Give an address")
     expect(page.locator(".nic")).to_contain_text("172.24.4.", timeout=PATIENCE_MS)
 

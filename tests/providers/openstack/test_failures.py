@@ -161,3 +161,16 @@ def test_cut_slow_and_throttled_calls_are_what_they_are(simulator: Simulator, co
         simulator.heal()
         assert caught.value.retry_after_s == 7
         assert list(driver.machines.list()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hostname", "told"),
+    [("grüße", "", "gr--e"), ("a", "", "vm-a"), ("web", "shop.example.org", "shop"), ("ü", "", "vm")],
+)
+def test_the_guest_has_a_name_that_neutron_takes(
+    name: str, hostname: str, told: str, simulator: Simulator, driver: OpenStackDriver
+) -> None:
+    """Nova makes one of the VM's own name else, and then no host takes it where Neutron keeps names."""
+    vm = driver.machines.create(wish(simulator, name=name, cloud_init=CloudInit(hostname=hostname)))
+    assert simulator.cloud.of("servers")[vm.external_id]["_hostname"] == told
+    assert vm.power is PowerState.RUNNING

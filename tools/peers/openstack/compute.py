@@ -24,6 +24,8 @@ ACTIONS: dict[str, tuple[frozenset[str], str, str]] = {
 POWER = {"ACTIVE": 1, "PAUSED": 3, "SHUTOFF": 4, "SUSPENDED": 4}
 NAME = re.compile(r"\S(.*\S)?", re.DOTALL)
 
+HOSTNAME = re.compile(r"[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+")
+
 
 class Compute:
     def __init__(self, cloud: Cloud, address: Callable[[], str]) -> None:
@@ -76,6 +78,8 @@ class Compute:
     def create(self, wish: Json) -> Json:
         if not NAME.fullmatch(wish["name"]) or len(wish["name"]) > 255:
             raise nova(400, f"Invalid input for field/attribute name. Value: {wish['name']}.")
+        if "hostname" in wish and not HOSTNAME.fullmatch(wish["hostname"]):
+            raise nova(400, f"Invalid input for field/attribute hostname. Value: {wish['hostname']}.")
         flavor = self.cloud.of("flavors").get(str(wish["flavorRef"]))
         if flavor is None:
             raise nova(400, f"Flavor {wish['flavorRef']} could not be found.")
@@ -133,6 +137,7 @@ class Compute:
             "tenant_id": self.cloud.project_id,
             "user_data": wish.get("user_data"),
             "_volumes": {},
+            "_hostname": wish.get("hostname") or wish["name"],
         }
 
     def _plug(self, server: Json, card: Json, groups: list[str]) -> None:
@@ -150,7 +155,8 @@ class Compute:
 
     def _built(self, server: Json) -> None:
         server["OS-EXT-STS:task_state"] = None
-        if self.cloud.host_is_full:
+        # Neutron's DNS takes no other names, and Nova tries one host after the other.
+        if self.cloud.host_is_full or not server["_hostname"].isascii():
             message = "No valid host was found. There are not enough hosts available."
             server |= {"status": "ERROR", "fault": {"code": 500, "message": message, "created": now()}}
         else:

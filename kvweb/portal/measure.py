@@ -89,12 +89,13 @@ class Taking:
     writer: Writer
     machines: Reading | None = None
     host: HostSample | None = None
-    #: How long the latest reading took.
+    #: How long the latest reading took, and when it was asked for: a provider may tell of a moment that is past.
     took_s: float = 0.0
+    asked_at: float = 0.0
 
     def take(self) -> None:
         """Read once; keeps the rates since the last time, when that is not too long ago. Raises ProviderError."""
-        began = time.monotonic()
+        began, self.asked_at = time.monotonic(), time.time()
         host = self.metrics.host_sample() if self.can.host else None
         reading = reading_of(self.metrics.sample() if self.can.vms else (), host)
         self.took_s = time.monotonic() - began
@@ -109,11 +110,12 @@ class Taking:
     def is_due(self, now: float, *, is_looked_at: bool) -> bool:
         if self.machines is None:
             return is_looked_at or settings.KVWEB_METRICS_HISTORY
-        if now - self.machines.at < self.took_s / MOST_SHARE:
+        latest = max(self.machines.at, self.asked_at)
+        if now - latest < self.took_s / MOST_SHARE:
             return False
         if is_looked_at:
-            return HOUR.number(now) > HOUR.number(self.machines.at)
-        return bool(settings.KVWEB_METRICS_HISTORY) and now - self.machines.at >= HISTORY_S
+            return HOUR.number(now) > HOUR.number(latest)
+        return bool(settings.KVWEB_METRICS_HISTORY) and now - latest >= HISTORY_S
 
 
 @dataclass

@@ -142,6 +142,14 @@ def test_a_host_whose_reading_takes_long_is_asked_less_often(taking: Taking) -> 
     assert taking.is_due(taking.machines.at + 41, is_looked_at=True)
 
 
+def test_a_provider_that_tells_of_the_past_is_asked_as_often_as_others(taking: Taking) -> None:
+    taking.take()
+    assert taking.machines is not None
+    taking.machines = replace(taking.machines, at=taking.asked_at - 40)
+    assert not taking.is_due(taking.asked_at, is_looked_at=True)
+    assert taking.is_due(taking.asked_at + 10, is_looked_at=True)
+
+
 def test_a_provider_that_hangs_holds_up_no_other(
     fake_provider: Provider, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,8 @@ HOLD_S = float(os.environ.get("KVWEB_BENCH_HOLD_S", "300"))
 ENOUGH = "20000"
 #: A clipboard of RFB, as long as a browser's frame; what else a screen takes is a few bytes long.
 CLIPBOARD = struct.pack(">BxxxI", 6, 65_536 - 8) + bytes(65_536 - 8)
+#: A key that goes down, as RFB says it.
+KEY = struct.pack(">BBHI", 4, 1, 0, 0x61)
 Connect = Callable[[], Screen]
 
 
@@ -256,13 +258,17 @@ def up(connect: Connect) -> float:
     return SINK_BYTES / took / 1e6
 
 
-def round_trips(connect: Connect) -> list[float]:
-    """Microseconds of each; one byte there, one byte back."""
+def round_trips(connect: Connect, sent: bytes) -> list[float]:
+    """Microseconds of each; `sent` goes there and comes back."""
     screen, found = connect(), []
-    key = screen.packed(b"x")
-    wanted = 3 if screen.is_framed else 1
-    screen.send(b"x")
-    screen.read(1)
+    if len(sent) > 1:
+        screen.see()
+        # The end of the handshake must not arrive together with the first key.
+        time.sleep(0.05)
+    key = screen.packed(sent)
+    wanted = len(sent) + (2 if screen.is_framed else 0)
+    screen.send(sent)
+    screen.read(len(sent))
     for _ in range(ROUND_TRIPS):
         began = time.perf_counter()
         screen.sock.sendall(key)
@@ -294,7 +300,7 @@ def at(place: float, values: list[float]) -> float:
 
 @bench
 def console_speed() -> None:
-    names = ("source65536", "source1400", "sink", "line")
+    names = ("source65536", "source1400", "sink", "line", "screen")
     with started(*names, "idle") as here:
         for size in (65_536, 1400):
             name = f"source{size}"
@@ -308,13 +314,14 @@ def console_speed() -> None:
         measure(what, "MB/s", functools.partial(up, here.portal("sink")), baseline=beside, baseline_name="raw TCP",
                 goal=">= 0.25 x", times=7)  # fmt: skip
         _stock(what, "MB/s", functools.partial(up, here.websockify("sink")), beside)
-        for place, label, goal in ((0.5, "p50", "<= 2.5 x"), (0.99, "p99", None)):
-            what = f"console, round trip of one byte, {label}"
-            ours, raw, stock = here.portal("line"), here.raw("line"), here.websockify("line")
-            beside = functools.partial(_round_trip, raw, place)
-            measure(what, "µs", functools.partial(_round_trip, ours, place), baseline=beside, baseline_name="raw TCP",
-                    goal=goal, times=7)  # fmt: skip
-            _stock(what, "µs", functools.partial(_round_trip, stock, place), beside)
+        for what, name, sent in (("one byte, serial line", "line", b"x"), ("a key, screen", "screen", KEY)):
+            for place, label, goal in ((0.5, "p50", "<= 2.5 x"), (0.99, "p99", None)):
+                title = f"console, round trip of {what}, {label}"
+                ours, raw, stock = here.portal(name), here.raw(name), here.websockify(name)
+                beside = functools.partial(_round_trip, raw, sent, place)
+                measure(title, "µs", functools.partial(_round_trip, ours, sent, place), baseline=beside,
+                        baseline_name="raw TCP", goal=goal, times=7)  # fmt: skip
+                _stock(title, "µs", functools.partial(_round_trip, stock, sent, place), beside)
         what = "console, opened with the grant checked, p50"
         beside = functools.partial(opening_ms, here.raw("idle"))
         ways = iter(here.ways("idle", OPENINGS * 8))
@@ -323,8 +330,8 @@ def console_speed() -> None:
         _stock(what, "ms", functools.partial(opening_ms, here.websockify("idle")), beside)
 
 
-def _round_trip(connect: Connect, place: float) -> float:
-    return at(place, round_trips(connect))
+def _round_trip(connect: Connect, sent: bytes, place: float) -> float:
+    return at(place, round_trips(connect, sent))
 
 
 def _stock(what: str, unit: str, run: Callable[[], float], beside: Callable[[], float]) -> None:
@@ -404,7 +411,7 @@ def _held(here: Bench, screens: list[Screen]) -> tuple[float, float]:
         waiting.register(screen.sock, selectors.EVENT_READ, screen)
     stream.sock.setblocking(False)
     waiting.register(stream.sock, selectors.EVENT_READ, None)
-    key = screens[0].packed(struct.pack(">BBHI", 4, 1, 0, 0x61))
+    key = screens[0].packed(KEY)
     lost: set[int] = set()
     sent: dict[int, float] = {}
     late: list[float] = []

@@ -50,6 +50,12 @@ def line(sock: socket.socket) -> None:
         sock.sendall(data)
 
 
+def screen(sock: socket.socket) -> None:
+    """A key comes back as it went."""
+    shaken(sock)
+    line(sock)
+
+
 def idle(listener: socket.socket) -> None:
     """Thousands of screens on which nothing happens but echoes; one thread for all of them."""
     waiting = selectors.DefaultSelector()
@@ -86,7 +92,7 @@ def idle(listener: socket.socket) -> None:
 
 def main() -> None:
     ports = {}
-    for name in ("source65536", "source1400", "sink", "line", "idle"):
+    for name in ("source65536", "source1400", "sink", "line", "screen", "idle"):
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         ports[name] = listener.getsockname()[1]
         threading.Thread(target=_serve, args=(name, listener), daemon=True).start()
@@ -109,6 +115,8 @@ def _talk(name: str, sock: socket.socket) -> None:
             source(sock, int(name.removeprefix("source")))
         elif name == "sink":
             sink(sock)
+        elif name == "screen":
+            screen(sock)
         else:
             line(sock)
 

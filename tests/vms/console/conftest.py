@@ -19,6 +19,7 @@ from tests.conftest import MakeVm
 from tests.vms.console.browser import Browser
 from tests.vms.console.machines import Directory, Machine
 from vms.console import grants, signals, targets
+from vms.console import proxy as service
 from vms.console.proxy import Proxy
 from vms.models import VirtualMachine
 
@@ -27,6 +28,12 @@ from vms.models import VirtualMachine
 def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "announce", lambda: None)
     monkeypatch.setattr(grants, "announce", lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def _quick_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits are looked at more often than once a second, so that a test of one need not wait for it."""
+    monkeypatch.setattr(service, "TICK_S", 0.1)
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import random
 import socket
 import struct
-import uuid
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -20,9 +21,44 @@ from vms.console.handshake import BadRequest, Reader, Request
 from vms.console.rfb_input import INPUT, Input
 from vms.console.upstream import Upstream
 
+#: Each example is tried as it is and so many times damaged: to damage one is much quicker than to think of one.
+DAMAGED = 9
+
 
 def times(count: int) -> settings:
-    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    """`count` tries, most of which are damaged copies of an example."""
+    examples = count // (1 + DAMAGED)
+    return settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+def tries(data: bytes) -> Iterator[bytes]:
+    """The example and its damaged copies, always the same ones."""
+    chance = random.Random(data)
+    yield data
+    for _ in range(DAMAGED):
+        yield damaged(data, chance)
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """A bit is flipped, a piece is lost, there twice, elsewhere, or noise; or several of that."""
+    for _ in range(chance.choice([1, 1, 1, 2, 4])):
+        start = chance.randrange(len(data) + 1)
+        end = min(len(data), start + chance.choice([1, 1, 2, 4, 30]))
+        piece = data[start:end]
+        match chance.randrange(5):
+            case 0 if piece:
+                piece = bytes([piece[0] ^ 1 << chance.randrange(8)]) + piece[1:]
+            case 1:
+                piece = b""
+            case 2:
+                piece *= 2
+            case 3:
+                other = chance.randrange(len(data) + 1)
+                piece = data[other : other + len(piece)]
+            case _:
+                piece = chance.randbytes(len(piece) or 1)
+        data = data[:start] + piece + data[end:]
+    return data
 
 
 # -- handshakes --------------------------------------------------------------------------------------------------------
@@ -85,6 +121,11 @@ def _portal(settings: object) -> None:
 @times(4000)
 @given(data=requests, cut=st.integers(0, 400))
 def test_no_handshake_gets_through_without_what_it_needs(data: bytes, cut: int) -> None:
+    for tried in tries(data):
+        _shake(tried, cut)
+
+
+def _shake(data: bytes, cut: int) -> None:
     reader, request = Reader(trust_forwarded=True), None
     with contextlib.suppress(BadRequest):
         for portion in (data[:cut], data[cut:]):
@@ -96,16 +137,16 @@ def test_no_handshake_gets_through_without_what_it_needs(data: bytes, cut: int) 
 
 def _is_right(request: Request, data: bytes) -> None:
     """Independent of the reader: lines of the request, and each of what decides exactly once."""
-    first, *lines = data.split(b"\r\n")
-    told = [tuple(part.strip() for part in line.split(b":", 1)) for line in lines if line]
-    single = [(name.lower(), value) for name, value in told]
-    assert first.split(b" ")[:2] == [b"GET", GRANT.encode()]
-    assert request.grant_id == uuid.UUID(GRANT.rsplit("/", 1)[1])
+    first, *lines = data.lstrip(b"\r\n").split(b"\n")
+    parted = [line.strip().partition(b":") for line in lines]
+    told = [(name.lower(), value.strip()) for name, colon, value in parted if colon]
+    assert first.split(b" ")[:2] == [b"GET", f"/ws/console/{request.grant_id}".encode()]
     for wanted in (b"origin", b"upgrade", b"host", b"sec-websocket-key"):
-        assert len([name for name, _ in single if name == wanted]) == 1, wanted
-    assert dict(single)[b"origin"] == ORIGIN.encode()
+        assert len([name for name, _ in told if name == wanted]) == 1, wanted
+    # A host's name has no case.
+    assert dict(told)[b"origin"].lower() == ORIGIN.encode()
     assert request.token
-    assert f"kvweb.token.{request.token}".encode() in data
+    assert f"kvweb.token.{request.token}".encode("latin-1") in data
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
@@ -130,6 +171,11 @@ streams = st.one_of(
 @times(4000)
 @given(data=streams, step=st.one_of(st.integers(1, 50), st.just(50_000)))
 def test_frames_end_the_console_or_are_what_was_sent(data: bytes, step: int) -> None:
+    for tried in tries(data):
+        _frames(tried, step)
+
+
+def _frames(data: bytes, step: int) -> None:
     ours, theirs = socket.socketpair()
     with closing(ours), closing(theirs):
         browser, got = ConsoleSocket(ours, on_pong=lambda: None), b""
@@ -169,6 +215,11 @@ def _carried(data: bytes) -> bytes:
 @times(1000)
 @given(data=streams, step=st.integers(1, 60))
 def test_a_vendors_frames_end_the_console_or_are_passed_on(data: bytes, step: int) -> None:
+    for tried in tries(data):
+        _vendors_frames(tried, step)
+
+
+def _vendors_frames(data: bytes, step: int) -> None:
     ours, theirs = socket.socketpair()
     with closing(theirs), closing(Upstream(ours)) as machine, contextlib.suppress(Gone):
         for start in range(0, min(len(data), 40 * step), step):
@@ -190,7 +241,11 @@ messages = st.one_of(
 @times(1000)
 @given(parts=st.lists(messages, max_size=8), step=st.integers(1, 40))
 def test_of_a_viewers_messages_only_looking_gets_through_however_they_are_cut(parts: list[bytes], step: int) -> None:
-    data = b"\x00" + b"".join(parts)
+    for tried in tries(b"".join(parts)):
+        _look(b"\x00" + tried, step)
+
+
+def _look(data: bytes, step: int) -> None:
     passed = b""
     viewer = Input(drives=False)
     with contextlib.suppress(Refused):

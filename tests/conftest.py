@@ -21,8 +21,11 @@ from providers import pool
 from providers.models import Health, Provider
 from providers.registry import plugin
 from tests import spread
+from tests.browsing import chromium, open_page
 from vms.choices import Presence
 from vms.models import VirtualMachine
+
+__all__ = ["chromium", "open_page"]
 
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[1]

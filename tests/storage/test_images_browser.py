@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +12,9 @@ from kvweb.portal.inventory import sync
 from providers.models import Provider
 from providers.pool import driver_for
 from storage.models import Image, Pool, Upload
-from tests.kvweb.test_pages_browser import AXE, browser, open_page, pytestmark
+from tests.browsing import AXE, OpenPage
 
-__all__ = ["browser", "open_page", "pytestmark"]
-
-OpenPage = Callable[..., Any]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

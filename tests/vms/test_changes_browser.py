@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as configured
 from pytest_django import Settings
 
 from kvweb.accounts.models import User
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
+from tests.browsing import AXE
 from tests.conftest import PASSWORD
 from tests.vms.conftest import MakeMachine
 from vms.models import VirtualMachine
 
-AXE = Path(configured.NODE_MODULES) / "axe-core/axe.min.js"
 OPEN = "address => htmx.ajax('GET', address, {target: '#dialog', swap: 'innerHTML'})"
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def chromium() -> Iterator[Any]:
-    """One browser for the module. Its event loop stays in this thread, where Django would else refuse to work."""
-    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        try:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        except sync_api.Error as exc:
-            pytest.skip(f"There is no Chromium here: {exc.message.splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(autouse=True)

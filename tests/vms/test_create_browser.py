@@ -19,19 +19,6 @@ sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def chromium() -> Iterator[Any]:
-    """One browser for the module. Its event loop stays in this thread, where Django would else refuse to work."""
-    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        try:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        except sync_api.Error as exc:
-            pytest.skip(f"There is no Chromium here: {exc.message.splitlines()[0]}")
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(chromium: Any, live_server: Any, alice: User, fake_provider: Provider) -> Iterator[Any]:
     """Alice on the create page, with two providers to choose from."""

@@ -8,33 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from pytest_django import Settings
 
 from kvweb.accounts.models import User
 from kvweb.metrics.series import HOST
 from kvweb.metrics.store import reader
+from tests.browsing import AXE
 from tests.conftest import MakeVm
 from tests.vms.test_metrics import measured
 from vms.models import VirtualMachine
 
 sync_api = pytest.importorskip("playwright.sync_api")
-AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """One browser for the module. Its event loop stays in this thread, where Django would else refuse to work."""
-    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        try:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        except sync_api.Error as exc:
-            pytest.skip(f"There is no Chromium here: {exc.message.splitlines()[0]}")
-        # The graphs' program comes after the page, from a server that does one thing at a time.
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -59,30 +44,6 @@ def vm(make_vm: MakeVm, settings: Settings, tmp_path: Path) -> Iterator[VirtualM
     made.external_id = own
     yield made
     reader.cache_clear()
-
-
-@pytest.fixture
-def open_page(chromium: Any, live_server: Any, client_of: Any) -> Iterator[Any]:
-    contexts: list[Any] = []
-    errors: list[str] = []
-
-    def open_as(user: User, address: str, *, theme: str = "light", width: int = 1280) -> Any:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", bypass_csp=True
-        )
-        contexts.append(context)
-        session = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
-        context.route("**/events?*", lambda route: route.abort())
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(live_server.url + address)
-        return page
-
-    yield open_as
-    for context in contexts:
-        context.close()
-    assert errors == []
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])

@@ -1,0 +1,57 @@
+"""Chromium on the tests' own server: signed in as somebody, in a theme and a width, held against the rules of axe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from kvweb.accounts.models import User
+
+PROGRAM = Path("/usr/bin/chromium")
+AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
+
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """One browser for the module."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    assert PROGRAM.exists(), "No Chromium was found; `make test` installs it."
+    # Playwright keeps an event loop in this thread, beside which Django would refuse its database.
+    with pytest.MonkeyPatch.context() as patch, sync_api.sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=str(PROGRAM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, live_server: Any, client_of: Callable[[User], Client]) -> Iterator[OpenPage]:
+    """Opens an address as somebody; errors of the page's scripts fail the test."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_as(user: User, address: str, *, theme: str = "light", width: int = 1280) -> Any:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", bypass_csp=True
+        )
+        contexts.append(context)
+        session = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+        # News have their own tests; here a stream would only hold one of the server's threads.
+        context.route("**/events?*", lambda route: route.abort())
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(live_server.url + address)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert errors == []

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ AWS_NAME = "kvweb-test-aws"
 TICKET = "cst-journey"
 PATIENCE_MS = 30_000
 
+#: A journey that is made once more meets the portal that the first one left.
+ATTEMPTS = count(1)
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[Portal]:
@@ -119,7 +122,7 @@ def test_a_machine_at_a_cloud_lives_and_goes(signed_in: Page, portal: Portal, pe
 
     # The check says what is wrong, and what it found when it is right.
     page.goto(f"{portal.url}/providers/add/hcloud")
-    page.locator("[name=name]").first.fill("Hetzner")
+    page.locator("[name=name]").first.fill(f"Hetzner {next(ATTEMPTS)}")
     page.locator("[name=config_token]").fill("w" * 64)
     page.locator("details.fold summary").first.click()
     page.locator("[name=config_endpoint]").fill(peer.url)
@@ -203,7 +206,7 @@ def test_a_machine_at_a_vcenter_lives_and_goes(
 
     # The check says what is wrong, and what it found when it is right.
     page.goto(f"{portal.url}/providers/add/vsphere")
-    page.locator("[name=name]").first.fill("Office")
+    page.locator("[name=name]").first.fill(f"Office {next(ATTEMPTS)}")
     page.locator("[name=config_host]").fill("127.0.0.1")
     page.locator("[name=config_port]").fill(str(vcenter.config.port))
     page.locator("[name=config_username]").fill(vcenter.config.username)
@@ -255,7 +258,7 @@ def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: A
 
     # The check says what is wrong, and what it found when it is right.
     page.goto(f"{portal.url}/providers/add/aws")
-    page.locator("[name=name]").first.fill("Frankfurt")
+    page.locator("[name=name]").first.fill(f"Frankfurt {next(ATTEMPTS)}")
     page.locator("[name=config_access_key_id]").fill(aws.told["key"])
     page.locator("[name=config_secret_access_key]").fill("wrong")
     page.locator("[name=config_instance_types]").fill("t3.*")
@@ -310,7 +313,7 @@ def test_a_machine_at_an_openstack_cloud_lives_and_goes(
 
     # The check says what is wrong, and what it found when it is right.
     page.goto(f"{portal.url}/providers/add/openstack")
-    page.locator("[name=name]").first.fill("Cellar")
+    page.locator("[name=name]").first.fill(f"Cellar {next(ATTEMPTS)}")
     for name, text in (("auth_url", peer.auth_url), ("username", "tester"), ("password", "wrong"), ("project", "demo")):
         page.locator(f"[name=config_{name}]").fill(text)
     for fold in page.locator("details.fold summary").all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import string
 from pathlib import Path
@@ -11,6 +12,8 @@ from tools.place import ROOT, Place
 from tools.probes import tcp_answers
 from tools.processes import Process
 
+#: As many as 4000 consoles and all pages need, and no more files than this user may open.
+CONNECTIONS = 16384
 TEMPLATE = ROOT / "deploy" / "nginx-up.conf.in"
 
 
@@ -23,10 +26,13 @@ def configure(place: Place) -> Path:
     """Writes the configuration; every value was checked by `Place.read`, so none can end a directive."""
     folder = place.run / "nginx"
     folder.mkdir(exist_ok=True)
+    files = min(2 * CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     values = {
         # Workers of a root master would become "nobody" and could not open the sockets.
         "user": "user root;" if os.geteuid() == 0 else "",
         "folder": str(folder),
+        "files": str(files),
+        "connections": str(min(CONNECTIONS, files)),
         "listen": place.listen,
         "web_socket": str(place.web_socket),
         "console_socket": str(place.console_socket),

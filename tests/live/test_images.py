@@ -18,7 +18,7 @@ from tests.providers.transfer.vendor import Vendor, vendor
 from tools.trial.portal import Portal
 from tools.trial.waiting import until
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-images")]
+pytestmark = pytest.mark.live
 
 CONTENT = os.urandom(10 << 20)
 #: Other tests at the same libvirt sweep what is called as their machines are.

@@ -21,7 +21,7 @@ from providers.testing import Unavailable
 from storage.models import Pool, Volume
 from storage.volume_transfer import content_of
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.django_db, pytest.mark.xdist_group("kvm")]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.django_db]
 
 RunJobs = Callable[[], list[Job]]
 

@@ -19,7 +19,7 @@ from vms import inventory
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
-pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.xdist_group("kvm")]
+pytestmark = [pytest.mark.live, pytest.mark.django_db]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from providers.kvm.testing import Backend, download, first_disk, mark_disk, read
 from providers.testing.checks import Recorder
 from tests.providers.kvm.conftest import MakeVm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 Names = Callable[[], set[str]]
 Clone = Callable[..., VmRecord]

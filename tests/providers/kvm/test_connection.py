@@ -19,7 +19,7 @@ from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeVm
 from tools.trial.libvirtd import PrivateLibvirt
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from providers.kvm.testing import Backend
 from providers.kvm.xml.domain_reader import SeenGraphics, read_machine
 from tests.providers.kvm.conftest import MakeVm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 
 def opened(backend: Backend, external_id: str, kind: ConsoleKind, *, force: bool = False) -> StreamConsole:

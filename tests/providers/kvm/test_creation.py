@@ -33,7 +33,7 @@ from providers.kvm.design import domain_uuid
 from providers.kvm.testing import Backend, user_data
 from tests.providers.kvm.conftest import MakeVm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 Wish = Callable[..., VmSpec]
 Names = Callable[[], set[str]]

@@ -34,7 +34,7 @@ from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeVm
 from tests.providers.kvm.test_creation import Story
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 Names = Callable[[], set[str]]
 MakeVolume = Callable[..., VolumeRecord]

@@ -15,7 +15,7 @@ from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeVm
 from tests.providers.kvm.test_inventory import virsh
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 
 class Heard:

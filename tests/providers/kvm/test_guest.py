@@ -30,7 +30,7 @@ from providers.base import (
 from providers.guest.passwords import hash_password
 from providers.kvm.testing import Backend
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 GUEST = Path(os.environ.get("KVWEB_GUEST_IMAGE", Path(__file__).parents[3] / "var" / "guest" / "kvweb-guest.qcow2"))
 PASSWORD = "correct horse"

@@ -24,7 +24,7 @@ from providers.kvm.testing import Backend
 from tests.providers.kvm.hosts import Host
 from tests.providers.kvm.test_guest import GUEST, PASSWORD, Terminal
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 class Session(Terminal):

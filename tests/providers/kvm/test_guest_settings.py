@@ -28,7 +28,7 @@ from providers.guest.passwords import hash_password
 from providers.kvm.testing import Backend
 from tests.providers.kvm.test_guest import GUEST, PASSWORD, SHUTDOWN, Terminal, until
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("kvm")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 class Shell:

@@ -32,7 +32,7 @@ from providers.kvm.testing import Backend, download
 from tests.providers.kvm.conftest import MakeVm
 from tests.providers.transfer.vendor import Vendor, cut, drip, vendor
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 HERE = FetchRules(http=True, networks=("127.0.0.0/8",))
 

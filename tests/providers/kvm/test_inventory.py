@@ -18,7 +18,7 @@ from providers.kvm.testing import Backend
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 from tests.providers.kvm.conftest import MakeVm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 
 def virsh(*words: str) -> str:

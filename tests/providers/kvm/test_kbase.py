@@ -18,7 +18,7 @@ from providers.kcontract.methods import all_methods
 from providers.kvm.plugin import PLUGIN
 from providers.kvm.testing import URI, Backend
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 #: Methods that were called on libvirt here; the last test compares them with what the kind says it can.
 CALLED: set[str] = set()

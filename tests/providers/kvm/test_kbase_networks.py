@@ -16,7 +16,7 @@ from tests.providers.kbase_props import done, refused
 from tests.providers.kvm.conftest import MakeNetwork, MakeVm
 from tests.providers.kvm.test_networks import asked, both, document, virsh
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 MAC = f"52:54:00:{random.randrange(256):02x}:{random.randrange(256):02x}:03"
 

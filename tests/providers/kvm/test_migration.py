@@ -34,7 +34,7 @@ from providers.testing.checks import Recorder
 from tests.providers.kvm.hosts import Host
 from tests.providers.kvm.remote_host import Authority
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 MakeVm = Callable[..., VmRecord]
 

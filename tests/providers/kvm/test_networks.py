@@ -33,7 +33,7 @@ from providers.kvm.testing import Backend
 from providers.kvm.xml.network_edit import network_document
 from tests.providers.kvm.conftest import MakeNetwork, MakeVm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 _SERIES = f"52:54:00:{random.randrange(256):02x}:{random.randrange(256):02x}"
 MAC, OTHER_MAC = f"{_SERIES}:01", f"{_SERIES}:02"

@@ -37,7 +37,7 @@ from providers.kvm.testing import Backend
 from tests.providers.kvm.conftest import MakeNetwork, MakeVm
 from tests.providers.kvm.test_guest import GUEST, PASSWORD, Terminal, until
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 #: No other test process has these, and a MAC belongs to one card of a hypervisor.
 _SERIES = f"52:54:00:{random.randrange(256):02x}:{random.randrange(256):02x}"

@@ -166,7 +166,7 @@ def test_every_type_is_one_that_forms_know() -> None:
 
 # -- at this machine's libvirt -----------------------------------------------------------------------------------------
 
-live = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+live = [pytest.mark.live]
 
 
 def applied(function: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from providers.kvm.driver import KvmDriver
 from providers.kvm.remote import Access, identity
 from tests.providers.kvm.remote_host import Authority, SshServer, TlsLibvirt, ssh_key
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from providers.kvm.testing import URI, Backend, first_disk, mark_disk, read_mark
 from providers.kvm.tidying import Tidying
 from tests.providers.kvm.conftest import MakeVm
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 Names = Callable[[], set[str]]
 

@@ -18,7 +18,7 @@ from providers.kvm.xml.domain_reader import SeenGraphics, read_machine
 from tests.providers.kvm.conftest import MakeVm
 from tests.providers.kvm.spice_viewer import OK, PERMISSION_DENIED, knock
 
-live = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+live = [pytest.mark.live]
 
 
 def ticket_for(backend: Backend, vm: VmRecord) -> ViewerConsole:

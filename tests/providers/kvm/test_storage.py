@@ -26,7 +26,7 @@ from providers.kvm.testing import Backend, download
 from tests.providers.kvm.conftest import MakeVm
 from tests.providers.kvm.test_creation import Story, header
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 
 def test_an_image_arrives_byte_for_byte_and_without_its_holes(backend: Backend) -> None:

@@ -28,7 +28,7 @@ from tests.providers.kvm.test_disks import MakeVolume, Names, make_volume, size_
 
 __all__ = ["make_volume"]
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 MIB = 1024 * 1024
 

@@ -15,7 +15,7 @@ from providers.kvm import storage, writing
 from providers.kvm.testing import Backend, download
 from providers.kvm.xml.storage import volume_document
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("kvm")]
+pytestmark = pytest.mark.live
 
 MIB = 1 << 20
 FIRST, LAST = os.urandom(MIB), os.urandom(MIB + 17)

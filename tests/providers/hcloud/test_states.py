@@ -30,7 +30,7 @@ def test_each_state_that_hetzners_schema_knows_has_its_meaning() -> None:
 def test_the_own_word_is_kept(driver: HcloudDriver, peer: Peer) -> None:
     disks = (DiskSpec(image="1000"),)
     vm = driver.machines.create(VmSpec(name="web-1", flavor="cx22", disks=disks, start=False))
-    for status in MEANT:
+    for status, meant in MEANT.items():
         peer.cloud.tables["servers"][int(vm.external_id)]["status"] = status
         (listed,) = driver.machines.list()
-        assert (listed.raw_state, listed.power) == (status, MEANT[status])
+        assert (listed.raw_state, listed.power) == (status, meant)

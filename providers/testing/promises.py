@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import cast
 
 from providers.base import Capabilities
 from providers.testing.harness import Harness
@@ -38,9 +39,22 @@ class Promise:
         """Why it cannot be tried on this backend, empty when it can."""
         if not self.when(harness.can):
             return "not among the probed capabilities"
-        if not self.given(harness):
-            return "the harness brings nothing to prove it with"
+        asked = _Asked(harness)
+        if not self.given(cast(Harness, asked)):
+            return f"the harness brings nothing to prove it with ({asked.last})"
         return ""
+
+
+class _Asked:
+    """A harness that remembers which of its fields was read last: the one that decided."""
+
+    def __init__(self, harness: Harness) -> None:
+        self._harness = harness
+        self.last = ""
+
+    def __getattr__(self, name: str) -> object:
+        self.last = name
+        return getattr(self._harness, name)
 
 
 _known: dict[str, Promise] = {}

@@ -35,8 +35,11 @@ _RESERVED_BITS = 0x70
 #: The first byte of a frame that is a whole binary message, as nearly all are.
 _WHOLE, _MASKED = 0x80 | BINARY, 0x80
 
-#: Read by one socket at a time, in the loop's thread; nothing stays in it between two callbacks.
-SCRATCH = memoryview(bytearray(MESSAGE_BYTES))
+#: Read by one socket at a time, in the loop's thread; nothing stays in it between two callbacks. Somewhat longer than a
+#: message, so that several that fill it together do not leave the last one cut off by its header's length.
+SCRATCH = memoryview(bytearray(MESSAGE_BYTES + MESSAGE_BYTES // 4))
+#: So many bytes are worth uncovering where they lie.
+MANY_BYTES = 4096
 
 
 class Gone(Exception):
@@ -57,12 +60,27 @@ def unmasked(data: memoryview | bytes, mask: memoryview | bytes) -> bytes:
     if length <= FEW_BYTES:
         pad = (bytes(mask) * (length // 4 + 1))[:length]
         return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(length, "little")
+    if length >= MANY_BYTES and isinstance(data, memoryview) and not data.readonly:
+        return _unmasked_in_place(data, bytes(mask))
     # Moved to where words are aligned, and to a whole number of them, before it is changed in place.
     words = bytearray(-(-length // 8) * 8)
     words[:length] = data
     array = numpy.frombuffer(words, numpy.uint64)
     numpy.bitwise_xor(array, numpy.frombuffer(bytes(mask) * 2, numpy.uint64), out=array)
     return bytes(memoryview(words)[:length])
+
+
+def _unmasked_in_place(data: memoryview, mask: bytes) -> bytes:
+    """The same without a copy before: the few bytes around the aligned words are done by themselves."""
+    array = numpy.frombuffer(data, numpy.uint8)
+    start = -array.__array_interface__["data"][0] % 8
+    end = start + (len(data) - start) // 8 * 8
+    turned = mask[start % 4 :] + mask[: start % 4]
+    words = array[start:end].view(numpy.uint64)
+    numpy.bitwise_xor(words, numpy.frombuffer(turned * 2, numpy.uint64), out=words)
+    data[:start] = unmasked(data[:start], mask)
+    data[end:] = unmasked(data[end:], turned)
+    return bytes(data)
 
 
 def whole_message(data: memoryview | bytes, position: int) -> tuple[int, int] | None:

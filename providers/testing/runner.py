@@ -80,7 +80,8 @@ def harness_of(plugin: Plugin, mode: str = "offline") -> Harness:
 def is_demanded(kind: str) -> bool:
     """Whether a missing backend is a failure: always on a CI machine, elsewhere for the kinds in KVWEB_LIVE."""
     named = os.environ.get("KVWEB_LIVE", "").replace(",", " ").split()
-    return os.environ.get("CI", "").lower() in ("1", "true", "yes") or kind in named
+    is_ci = any(os.environ.get(name, "").lower() in ("1", "true", "yes") for name in ("CI", "KVWEB_CI"))
+    return is_ci or kind in named
 
 
 def mode_of(kind: str) -> str:

@@ -5,6 +5,8 @@ let opener = null;
 
 function place() {
   const at = opener.getBoundingClientRect();
+  // Where it stood it may have been squeezed by the window's edge; it is measured as wide as it likes to be.
+  menu.style.left = "8px";
   const wide = menu.offsetWidth;
   const high = menu.offsetHeight;
   menu.style.left = `${Math.max(8, Math.min(at.right - wide, innerWidth - wide - 8))}px`;
@@ -41,6 +43,9 @@ async function openMenu(link) {
   menu.hidden = false;
   link.setAttribute("aria-expanded", "true");
   place();
+  // Keys go to the menu from the start: what is pressed while it loads must not open the row.
+  menu.tabIndex = -1;
+  menu.focus({ preventScroll: true });
   try {
     await window.htmx.ajax("GET", `${link.getAttribute("href")}menu`, { target: menu, swap: "innerHTML" });
   } catch {
@@ -65,7 +70,9 @@ if (menu) {
       setTimeout(() => closeMenu());
     }
   });
-  menu.addEventListener("keydown", (event) => {
+  // On its way down, before Bootstrap: to that every .dropdown-menu belongs to a button, and the arrows would open another's.
+  addEventListener("keydown", (event) => {
+    if (menu.hidden || !menu.contains(event.target)) return;
     const items = [...menu.querySelectorAll("[role=menuitem]")];
     const at = items.indexOf(document.activeElement);
     const moves = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 };
@@ -77,7 +84,7 @@ if (menu) {
       closeMenu(true);
     }
     event.stopPropagation();
-  });
+  }, true);
   document.addEventListener("kvweb:acted", () => closeMenu());
   addEventListener("resize", () => closeMenu());
   document.addEventListener("scroll", (event) => { if (!menu.hidden && !menu.contains(event.target)) follow(); }, true);

@@ -64,16 +64,23 @@ def test_a_click_is_answered_at_once_and_the_selection_stays(
     assert Job.objects.get().subject == vm.subject
 
 
-def test_deletion_waits_for_the_name(make_vm: Any, alice: User, open_page: Callable[..., Any]) -> None:
+def test_deletion_by_keyboard_waits_for_the_name(make_vm: Any, alice: User, open_page: Callable[..., Any]) -> None:
     make_vm(name="web")
     page = open_page(alice, "/vms/")
-    page.locator("a[data-menu]").click()
-    page.locator("#row-menu >> text=Delete").click()
+    page.keyboard.press("j")
+    page.keyboard.press("m")
+    page.wait_for_function("document.activeElement.matches('#row-menu [role=menuitem]')")
+    # Details is the last; the arrows stay in this menu, though the page has others.
+    for key in ("ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.innerText.trim()") == "Delete"
+    page.keyboard.press("Enter")
     submit = page.locator("#dialog button[type=submit]")
     submit.wait_for()
     assert submit.is_disabled()
-    page.fill("#dialog [name=typed]", "web")
-    submit.click()
+    page.wait_for_function("document.activeElement.name === 'typed'")
+    page.keyboard.type("web")
+    page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('.state').innerText.includes('Deleting')")
     assert Job.objects.get().kind == "vm.delete"
 

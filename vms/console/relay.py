@@ -119,8 +119,7 @@ class Relay:
             if events & WRITE:
                 self._ws.flush()
             if events & READ and not self._machine.is_full:
-                for message in self._ws.receive():
-                    self._take(message)
+                self._take_all(self._ws.receive())
             if self._ws.is_closed:
                 raise Gone
         except Gone:
@@ -190,15 +189,24 @@ class Relay:
 
     # -- bytes ---------------------------------------------------------------------------------------------------------
 
-    def _take(self, message: bytes) -> None:
-        """A message of the browser."""
+    def _take_all(self, messages: list[bytes]) -> None:
+        """What the browser sent at once goes on at once: each sending wakes the machine."""
+        passed = []
+        try:
+            for message in messages:
+                self._count(message)
+                if self._gate is not None:
+                    self._negotiate("browser", message)
+                else:
+                    passed.append(self._filtered(message))
+        finally:
+            # Also what came before a mistake.
+            self._write(b"".join(passed))
+
+    def _count(self, message: bytes) -> None:
         self.from_browser += len(message)
         if not self._vnc or message[0] in _PEOPLE:
             self.used_at = time.monotonic()
-        if self._gate is not None:
-            self._negotiate("browser", message)
-        else:
-            self._write(self._filtered(message))
 
     def _filtered(self, data: bytes) -> bytes:
         if self._vnc:

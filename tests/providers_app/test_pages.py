@@ -16,6 +16,7 @@ from kvweb.jobs.models import Job
 from providers import registry, services
 from providers.models import Health, Provider
 from providers.registry import plugin
+from providers.views import _in_words
 from tests.conftest import MakeVm
 
 SignIn = Callable[[User], Client]
@@ -201,3 +202,8 @@ def test_settings_never_show_a_secret(admin: Client, tmp_path: Path) -> None:
     everything = page(admin, provider) + admin.get(f"/providers/{provider.uuid}/edit").content.decode()
     assert "right one" not in everything
     assert "right one" not in str(provider.config)
+
+
+def test_a_value_of_many_lines_is_told_as_given_and_not_spread_over_the_page() -> None:
+    assert _in_words("one") == "one"
+    assert _in_words("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n") == "given (3 lines)"

@@ -19,7 +19,7 @@ from vms.console.closing import Closing, Code, Refused
 from vms.models import ConsoleGrant, GuestLink
 
 #: Rows are large beside what we keep of a console, so they are looked at in portions.
-BATCH = 100
+BATCH = 200
 #: What decides of a grant and its machine; the other columns are long, and thousands of rows are looked at.
 DECIDES = [
     *("vm", "user", "guest_link", "kind", "revoked_at", "revoked_why"),
@@ -76,7 +76,7 @@ def still_valid(opened: Opened) -> Closing | None:
 
 
 def ended_among(consoles: Sequence[Opened]) -> dict[int, Closing]:
-    """Those of the consoles that must close, by the grant's key; a few queries per 100 consoles."""
+    """Those of the consoles that must close, by the grant's key; a few queries per 200 consoles."""
     ended: dict[int, Closing] = {}
     waiting = iter(consoles)
     while batch := list(islice(waiting, BATCH)):

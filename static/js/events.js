@@ -62,6 +62,15 @@ async function fetchRows(list, ids) {
   asked.forEach(fadeOut);
 }
 
+// The last row has left: the page says what an empty list means, and counts anew.
+document.addEventListener("kvweb:rows", () => {
+  for (const list of document.querySelectorAll("[data-live-list][data-live-page]")) {
+    if (list.querySelector("table") && !list.querySelector("[data-row]")) renewPage(list);
+  }
+});
+
+const renewPage = (list) => window.htmx.ajax("GET", location.pathname + location.search, { target: `#${list.dataset.livePage}`, swap: "outerHTML", headers: { "X-Live": "1" } });
+
 async function fetchLines(log) {
   const last = log.lastElementChild?.dataset.line ?? "0";
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
@@ -85,7 +94,7 @@ async function work() {
     const created = [...news].some(([subject, topic]) => subject.startsWith(prefix) && topic === "created" && !shown.includes(subject));
     const all = [...list.querySelectorAll("[data-subject]")].map((row) => row.dataset.subject);
     const health = prefix === "vm:" && has("provider");
-    if ((created || health) && list.dataset.livePage) tasks.push(window.htmx.ajax("GET", location.pathname + location.search, { target: `#${list.dataset.livePage}`, swap: "outerHTML", headers: { "X-Live": "1" } }));
+    if ((created || health) && list.dataset.livePage) tasks.push(renewPage(list));
     else if (shown.length || (health && all.length)) tasks.push(fetchRows(list, (health ? all : shown).map((subject) => subject.slice(prefix.length))));
   }
   for (const part of document.querySelectorAll("[data-live]")) {

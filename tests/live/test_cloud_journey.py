@@ -19,6 +19,7 @@ from providers.testing import Unavailable, is_demanded
 from providers.vsphere.driver import VsphereDriver
 from providers.vsphere.testing import Backend
 from tests.live.test_second_light import answer, press
+from tests.vms.console.gateway import GREETING, Gateway
 from tests.vms.console.vendor import SERVER_INIT, Vendor
 from tools.peers.hcloud.cloud import Cloud
 from tools.peers.hcloud.contract import contract
@@ -252,7 +253,16 @@ def aws() -> Iterator[AwsPeer]:
     running.close()
 
 
-def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: AwsPeer) -> None:
+@pytest.fixture
+def gateway(aws: AwsPeer) -> Iterator[Gateway]:
+    """AWS's gateway to serial lines, which takes the keys that were pushed to the stand-in."""
+    running = Gateway()
+    aws.tell("beyond", {"keys": str(running.keys)})
+    yield running
+    running.close()
+
+
+def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: AwsPeer, gateway: Gateway) -> None:
     page = signed_in
     page.set_default_timeout(PATIENCE_MS)
 
@@ -266,6 +276,8 @@ def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: A
     for fold in page.locator("details.fold summary").all():
         fold.click()
     page.locator("[name=config_endpoint_url]").fill(aws.url)
+    page.locator("[name=config_serial_host]").fill(f"127.0.0.1:{gateway.port}")
+    page.locator("[name=config_serial_known_hosts]").fill(gateway.known_hosts)
     provider = add_and_be_refused(page, said="does not belong to this access key")
     page.locator("[name=config_secret_access_key]").fill(aws.told["secret"])
     save_and_connect(page)
@@ -278,8 +290,15 @@ def test_a_machine_at_aws_lives_and_goes(signed_in: Page, portal: Portal, aws: A
 
     choose_an_image(page, portal, provider, name=AWS_NAME, image="debian-12")
     expect(page.locator("#create-size")).to_contain_text("t3.micro")
+    expect(page.locator("#create-size")).to_contain_text("$0.01 an hour")
     page.locator("[name=password]").fill("first-light-2026")
     vm = create_and_start(page)
+
+    # The serial line, by a key that AWS takes for a minute.
+    with AwsDriver(aws.config()) as driver:
+        gateway.know(f"{driver.machines.find(AWS_NAME).external_id}.port0")
+    page.goto(f"{vm.rstrip('/')}/console/serial")
+    expect(page.locator(".xterm-rows")).to_contain_text(GREETING.decode().strip(), timeout=PATIENCE_MS)
 
     take_a_snapshot(page, vm)
     delete(page, AWS_NAME)

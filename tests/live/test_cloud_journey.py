@@ -35,9 +35,9 @@ VSPHERE_NAME = "kvweb-test-vsphere"
 AWS_NAME = "kvweb-test-aws"
 TICKET = "cst-journey"
 PATIENCE_MS = 30_000
-
 #: A journey that is made once more meets the portal that the first one left.
 ATTEMPTS = count(1)
+
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[Portal]:

@@ -290,7 +290,7 @@ def switch() -> Iterator[str]:
     """A bridge of Open vSwitch that needs nothing of the kernel."""
     if shutil.which("ovs-vsctl") is None or not Path("/var/run/openvswitch/db.sock").exists():
         pytest.skip("Open vSwitch does not run on this machine")
-    name = f"kvwt{random.randrange(10**6)}"
+    name = f"kvweb-test-{random.randrange(10**4):04}"
     ovs("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev")
     yield name
     ovs("del-br", name)

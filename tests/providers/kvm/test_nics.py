@@ -154,19 +154,21 @@ def test_a_card_in_a_network_that_is_switched_off_can_still_be_changed(
 @pytest.fixture
 def host_bridge() -> Iterator[str]:
     """A bridge that somebody made on the host, with a cable in it: without one it is not up."""
-    name = f"kvwt{random.randrange(10**6)}"
+    number = random.randrange(10**4)
+    # Networks of tests are told by this beginning; with four digits it is as long as Linux lets a name of a link be.
+    name, cable = f"kvweb-test-{number:04}", f"kvwt{number:04}"
     steps = (
         f"link add {name} type bridge",
-        f"link add {name}a type veth peer name {name}b",
-        f"link set {name}a master {name}",
-        *(f"link set {each} up" for each in (name, f"{name}a", f"{name}b")),
+        f"link add {cable}a type veth peer name {cable}b",
+        f"link set {cable}a master {name}",
+        *(f"link set {each} up" for each in (name, f"{cable}a", f"{cable}b")),
     )
     try:
         for step in steps:
             subprocess.run(["ip", *step.split()], check=True)
         yield name
     finally:
-        for each in (f"{name}a", name):
+        for each in (f"{cable}a", name):
             subprocess.run(["ip", "link", "del", each], check=False)
 
 

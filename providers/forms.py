@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from pydantic import ValidationError as PydanticError
 
 from kvweb.accounts.models import Project
+from kvweb.ui.widgets import SuggestingInput
 from providers.base import Config, Plugin, ProviderError
 from providers.models import Provider
 from providers.secrets import unseal
@@ -136,6 +137,8 @@ def form_field(name: str, schema: Mapping[str, Any], *, is_required: bool, is_st
         return JsonField(**options)
     if schema.get("multiline"):
         return forms.CharField(widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}), **options)
+    if schema.get("suggestions"):
+        options["widget"] = SuggestingInput(schema["suggestions"])
     return forms.CharField(max_length=schema.get("maxLength", 4000), **options)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from providers.aws import regions
 from providers.base import Authority, Config, Deadline
 
 #: Families that are shown as sizes; any other type can be asked for by its name.
@@ -29,7 +30,11 @@ class AwsConfig(Config):
     """One account in one region."""
 
     region: str = Field(
-        default="eu-central-1", title="Region", description="Where the VMs are: “eu-central-1”.", max_length=40
+        default="eu-central-1",
+        title="Region",
+        description="Where the VMs are: “eu-central-1”. Clear it to choose from all, or type another.",
+        max_length=40,
+        json_schema_extra=regions.suggest,
     )
     access_key_id: str = Field(
         default="",

@@ -11,9 +11,13 @@ import subprocess
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from providers.aws.cloud import Cloud
 from providers.base import Unreachable
+
+if TYPE_CHECKING:
+    # The table below is read where the SDK is not installed, too.
+    from providers.aws.cloud import Cloud
 
 SCAN_S = 3
 KEPT_S = 24 * 3600.0

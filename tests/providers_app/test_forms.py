@@ -68,6 +68,18 @@ def test_each_sort_of_setting_gets_its_field() -> None:
     assert (fields["config_url"].label, fields["config_url"].help_text) == ("Address", "Where the API is.")
 
 
+def test_a_suggestion_is_offered_by_its_name_and_anything_else_may_be_typed() -> None:
+    aws = plugins()["aws"]
+    shown = str(ProviderForm(plugin=aws)["config_region"])
+    assert 'list="id_config_region_suggestions"' in shown
+    assert '<datalist id="id_config_region_suggestions">' in shown
+    assert '<option value="eu-central-1">Europe (Frankfurt)</option>' in shown
+    typed = {"name": "Clouds", "config_region": "eu-newest-9"}
+    assert "config_region" not in ProviderForm(typed, plugin=aws).errors
+    wrong = ProviderForm({**typed, "config_region": "Frankfurt"}, plugin=aws).errors["config_region"]
+    assert wrong == ["A region is written like “eu-central-1”."]
+
+
 def test_a_good_form_is_the_config() -> None:
     good = form()
     assert good.is_valid(), good.errors

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
+from providers.aws import regions
 from providers.aws.config import AwsConfig
+from providers.aws.serial_hosts import HOSTS
 from providers.base import InvalidRequest
 
 FILE = """
@@ -19,6 +22,21 @@ aws_access_key_id=AKIAWORK000000000000
 aws_secret_access_key=second/secret
 aws_session_token=lent
 """
+
+
+def test_the_form_suggests_the_regions_of_the_sdk_by_their_names() -> None:
+    suggested = AwsConfig.model_json_schema()["properties"]["region"]["suggestions"]
+    assert suggested["eu-central-1"] == "Europe (Frankfurt)"
+    assert {"us-east-1", "cn-north-1", "us-gov-west-1"} <= set(suggested)
+    assert not [region for region in suggested if "-iso" in region]
+    for region in suggested:
+        assert AwsConfig.read({"region": region}).region == region
+    assert AwsConfig.read({"region": "eu-newest-9"}).region == "eu-newest-9"
+
+
+def test_without_the_sdk_the_regions_with_serial_lines_are_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.loaders", None)
+    assert set(regions.names.__wrapped__()) == set(HOSTS)
 
 
 def test_a_profile_is_read_out_of_the_lines_of_a_credentials_file() -> None:

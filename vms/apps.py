@@ -13,6 +13,7 @@ class VmsConfig(AppConfig):
             jobs,
             migration_jobs,
             nic_jobs,
+            output_jobs,
             setting_jobs,
             snapshot_jobs,
         )

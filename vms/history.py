@@ -30,6 +30,7 @@ DEEDS: dict[str, tuple[str, str]] = {
     "vm.guest_link.revoked": ("Took a guest's link back", "ban"),
     "vm.serial_log.kept": ("Had the serial log kept always", "device-floppy"),
     "vm.serial_log.dropped": ("Had the serial log kept only while somebody watches", "device-floppy"),
+    "vm.read_output": ("Read the console output that the provider keeps", "terminal-2"),
     "vm.serial_log.downloaded": ("Downloaded the serial log", "download"),
 }
 STATE_LOOK = {

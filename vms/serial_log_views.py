@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -16,10 +17,13 @@ from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_GET
 
 from kvweb.accounts.access import allowed
+from kvweb.accounts.models import User
 from kvweb.audit.services import record
+from kvweb.jobs.models import Job
 from kvweb.ui.htmx import is_htmx, target
+from providers.base import ConsoleKind
 from vms import looks
-from vms.console import serial_log
+from vms.console import kept_output, serial_log
 from vms.console.serial_log import Line
 from vms.models import VirtualMachine
 from vms.view_parts import found_vm, user_of
@@ -85,9 +89,35 @@ def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
         "text": text,
         "size_kib": (serial_log.size_of(vm.uuid) + 1023) // 1024,
         "acts": looks.buttons_of(vm, user_of(request), "console"),
+        "has_log": vm.has_console(ConsoleKind.SERIAL) or serial_log.size_of(vm.uuid) > 0,
+        **_output_context(vm, user_of(request)),
     }
     part = is_htmx(request) and target(request) == "results"
     return render(request, "consoles/_serial_log.html" if part else "consoles/serial_log.html", context)
+
+
+def _output_context(vm: VirtualMachine, user: User) -> dict[str, Any]:
+    """What the provider keeps itself; without its button where the provider keeps nothing."""
+    act = looks.buttons_of(vm, user, "output").get("read_output")
+    if act is None:
+        return {}
+    found = kept_output.kept(vm.uuid)
+    lines = found.lines if found else []
+    last = Job.objects.filter(subject=vm.subject, kind="vm.read_output").order_by("-id").first()
+    return {
+        "output_act": replace(act, label="Read again") if found else act,
+        "output": found,
+        "output_lines": lines[-MOST_LINES:],
+        "output_left_out": max(0, len(lines) - MOST_LINES),
+        "output_problem": last.reason if last is not None and last.has_failed else "",
+    }
+
+
+@require_GET
+def output(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The part of the page with what the provider keeps, as it is now."""
+    vm = _asked_for(request, uuid)
+    return render(request, "consoles/_output.html", {"vm": vm, **_output_context(vm, user_of(request))})
 
 
 @require_GET

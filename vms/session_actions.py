@@ -7,7 +7,7 @@ from dataclasses import replace
 from kvweb.accounts.actions import Action, Answer
 from providers.base import CARRIED_CONSOLES, ConsoleKind
 from vms import guest_forms
-from vms.conditions import VmAction
+from vms.conditions import VmAction, ready
 from vms.console import guest_links, serial_services, sessions
 from vms.models import ConsoleSession, GuestLink, VirtualMachine
 
@@ -22,6 +22,11 @@ def _when_valid(link: GuestLink) -> Answer:
 
 def _has_serial(vm: VirtualMachine) -> bool:
     return vm.has_console(ConsoleKind.SERIAL)
+
+
+def keeps_output(vm: VirtualMachine) -> bool:
+    """Whether the provider itself keeps what the serial line says."""
+    return vm.can.consoles is not None and vm.can.consoles.output
 
 
 CLOSE = Action[ConsoleSession](
@@ -78,6 +83,18 @@ DROP_LOG = VmAction(
     in_bulk=False,
     place="console",
 )
+READ_OUTPUT = VmAction(
+    name="read-output",
+    label="Read console output",
+    doing="Reading console output",
+    icon="refresh",
+    verb="vm.console",
+    needs=keeps_output,
+    when=ready,
+    run=serial_services.read_output,
+    in_bulk=False,
+    place="output",
+)
 
 #: Those of them that are done to a machine by its usual buttons.
-ACTIONS = (KEEP_LOG, DROP_LOG)
+ACTIONS = (KEEP_LOG, DROP_LOG, READ_OUTPUT)

@@ -37,5 +37,6 @@ def tab_context(vm: VirtualMachine, user: User) -> dict[str, Any]:
         "may_console": may_console,
         "may_share": allowed(user, "vm.share", vm),
         "has_serial": vm.has_console(ConsoleKind.SERIAL),
+        "keeps_output": vm.can.consoles is not None and vm.can.consoles.output,
         "log_act": next(iter(looks.buttons_of(vm, user, "console").values()), None),
     }

@@ -36,6 +36,7 @@ urlpatterns = [
     path("<uuid:uuid>/guests", guest_views.links, name="guests"),
     path("<uuid:uuid>/guests/<uuid:link_uuid>/revoke", guest_views.revoke, name="revoke_guest"),
     path("<uuid:uuid>/serial-log", serial_log_views.page, name="serial_log"),
+    path("<uuid:uuid>/serial-log/output", serial_log_views.output, name="serial_log_output"),
     path("<uuid:uuid>/serial-log/download", serial_log_views.download, name="serial_log_download"),
     path("<uuid:uuid>/metrics/data", metrics_views.data, name="metrics_data"),
     path("<uuid:uuid>/part/<slug:tab>", views.part, name="part"),

@@ -89,7 +89,9 @@ class AwsDriver(Driver):
         if declared.consoles is not None:
             is_reached = "serial" in found.may and serial_hosts.place(self.cloud) is not None
             features["consoles"] = ConsoleFeatures(
-                kinds=frozenset({ConsoleKind.SERIAL} if is_reached else ()), screenshot="screenshot" in found.may
+                kinds=frozenset({ConsoleKind.SERIAL} if is_reached else ()),
+                screenshot="screenshot" in found.may,
+                output="output" in found.may,
             )
         if declared.images is not None and "import" not in found.may:
             features["images"] = declared.images.model_copy(update={"add_from_url": False, "add_from_file": False})

@@ -55,7 +55,7 @@ PLUGIN = Plugin(
         nics=NicFeatures(hot_plug=True, public_address=True),
         snapshots=SnapshotFeatures(while_running=True, tree=True),
         clones=CloneFeatures(full=True, export=True),
-        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}), screenshot=True),
+        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.SERIAL}), screenshot=True, output=True),
         pools=PoolFeatures(types=frozenset({"zone"})),
         volumes=VolumeFeatures(
             create=True, grow=True, clone=True, formats=frozenset({"gp3", "gp2", "standard", "st1", "sc1"})

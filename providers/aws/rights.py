@@ -29,6 +29,7 @@ _WRITES: dict[str, tuple[str, dict[str, Any]]] = {
     "create": ("run_instances", {"ImageId": "ami-00000000000000000", "MinCount": 1, "MaxCount": 1}),
     "power": ("stop_instances", {"InstanceIds": [_NOBODY]}),
     "screenshot": ("get_console_screenshot", {"InstanceId": _NOBODY}),
+    "output": ("get_console_output", {"InstanceId": _NOBODY}),
     "import": (
         "import_snapshot",
         {"DiskContainer": {"Format": "raw", "UserBucket": {"S3Bucket": "kvweb", "S3Key": "nobody"}}},

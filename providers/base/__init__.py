@@ -50,7 +50,7 @@ from providers.base.errors import (
 )
 from providers.base.facets.buckets import Buckets
 from providers.base.facets.clones import Clones
-from providers.base.facets.consoles import Consoles, Stroke, checked_strokes
+from providers.base.facets.consoles import MOST_OUTPUT, Consoles, Stroke, checked_strokes
 from providers.base.facets.disks import Disks
 from providers.base.facets.dns import Dns
 from providers.base.facets.events import Events
@@ -137,6 +137,7 @@ from providers.base.specs import (
 
 __all__ = [
     "CARRIED_CONSOLES",
+    "MOST_OUTPUT",
     "POOL_SHAPES",
     "QUIET",
     "AlreadyExists",

@@ -143,6 +143,8 @@ class ConsoleFeatures(Features):
     send_keys: bool = False
     """Keys of the VM's keyboard can be pressed without opening its screen."""
     screenshot: bool = False
+    output: bool = False
+    """The provider itself keeps what the serial line says."""
 
 
 class PoolFeatures(Features):

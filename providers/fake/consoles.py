@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from providers.base import (
+    MOST_OUTPUT,
     Conflict,
     ConsoleKind,
     Consoles,
@@ -75,6 +76,15 @@ class FakeConsoles(Part, Consoles):
         for _ in range(2):
             terminal.write(line.tick() or "")
         return Picture(media_type="image/x-portable-pixmap", data=drawn(terminal))
+
+    def output(self, external_id: str) -> bytes:
+        """What the guest printed since it began, up to its prompt."""
+        with self.cloud.reading("consoles.output", vm=external_id) as tx:
+            vm = vm_of(tx, external_id)
+        text = self._line(self.cloud.store, vm, hears_keyboard=False).tick()
+        if not text:
+            raise Conflict("The serial line has said nothing yet.")
+        return text.replace("\n", "\r\n").encode()[-MOST_OUTPUT:]
 
     def _connect(self, vm: Vm, kind: ConsoleKind) -> socket.socket:
         """Checks again: between asking and connecting the VM may have stopped."""

@@ -90,7 +90,10 @@ CAPABILITIES = Capabilities(
     clones=CloneFeatures(linked=True, full=True, export=True, template=True),
     migration=MigrationFeatures(live=True, offline=True, copy_storage=True),
     consoles=ConsoleFeatures(
-        kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL, ConsoleKind.SPICE}), send_keys=True, screenshot=True
+        kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL, ConsoleKind.SPICE}),
+        send_keys=True,
+        screenshot=True,
+        output=True,
     ),
     pools=PoolFeatures(
         create=True, update=True, types=frozenset({"dir", "fs", "netfs", "logical", "zfs", "iscsi", "rbd"})

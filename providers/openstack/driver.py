@@ -108,7 +108,7 @@ class OpenStackDriver(Driver):
                 }
             ),
             "networks": networks and networks.model_copy(update={"modes": frozenset(modes)}),
-            "consoles": ConsoleFeatures(kinds=self.machines.console_kinds),
+            "consoles": ConsoleFeatures(kinds=self.machines.console_kinds, output=True),
         }
         return declared.model_copy(update={**changes, **missing}).within(declared)
 

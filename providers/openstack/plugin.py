@@ -55,7 +55,7 @@ PLUGIN = Plugin(
         disks=DiskFeatures(hot_plug=True, grow=True, existing=True),
         nics=NicFeatures(hot_plug=True, mac=True, link=True, public_address=True),
         clones=CloneFeatures(full=True, export=True),
-        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL})),
+        consoles=ConsoleFeatures(kinds=frozenset({ConsoleKind.VNC, ConsoleKind.SERIAL}), output=True),
         pools=PoolFeatures(),
         volumes=VolumeFeatures(create=True, grow=True, clone=True),
         images=ImageFeatures(

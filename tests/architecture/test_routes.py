@@ -100,6 +100,8 @@ GET  /vms/{on}/guests                  in      404     403     403     200     2
 POST /vms/{on}/guests                  in      404     403     403     200+    200+    200+
 POST /vms/{on}/guests/{link}/revoke    in      404     403     403     302+    302+    302+
 GET  /vms/{on}/serial-log              in      404     403     200     200     200     200
+GET  /vms/{on}/serial-log/output       in      404     403     200     200     200     200
+HTMX /vms/{on}/do/read-output          401     404     403     200+    200+    200+    200+
 GET  /vms/{on}/serial-log/download     in      404     403     200+    200+    200+    200+
 HTMX /vms/{on}/do/keep-serial-log      401     404     403     403     200+    200+    200+
 

@@ -397,6 +397,10 @@ def shows_an_empty_picture(driver: FakeDriver) -> None:
     bend(driver.consoles, screenshot=lambda vm: replace(honest(vm), data=b""))
 
 
+def keeps_an_empty_output(driver: FakeDriver) -> None:
+    bend(driver.consoles, output=lambda vm: b"")
+
+
 def says_nothing_of_what_waits(driver: FakeDriver) -> None:
     set_vcpus = present(driver.reshape).set_vcpus
     bend(present(driver.reshape), set_vcpus=lambda vm, vcpus: replace(set_vcpus(vm, vcpus), pending=()))
@@ -598,6 +602,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (hands_out_one_password_for_ever, "consoles::a_viewer_gets_a_password_of_its_own_for_a_short_time"),
     (types_into_thin_air, "consoles::keys_are_pressed_on_a_running_vm_only"),
     (shows_an_empty_picture, "consoles::the_screen_of_a_running_vm_can_be_pictured"),
+    (keeps_an_empty_output, "consoles::what_the_serial_line_said_is_some_of_it_or_a_conflict"),
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
     (counts_backwards, "metrics::counters_of_a_vm_only_grow"),
     (measures_one_by_one, "metrics::measuring_costs_the_same_for_one_vm_and_for_many"),

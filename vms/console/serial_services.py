@@ -1,4 +1,4 @@
-"""Whether a machine's serial line is listened to also while nobody watches."""
+"""Whether a machine's serial line is listened to also while nobody watches; reading what the provider keeps of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from django.db import transaction
 from kvweb.accounts.models import User
 from kvweb.audit.services import record
 from kvweb.events.services import publish
+from kvweb.jobs.models import Job
 from providers.models import Provider
 from vms.console import signals
 from vms.models import VirtualMachine
+from vms.services import start_job
 
 
 def keep_log(vm: VirtualMachine, *, user: User) -> None:
@@ -20,6 +22,11 @@ def keep_log(vm: VirtualMachine, *, user: User) -> None:
 def drop_log(vm: VirtualMachine, *, user: User) -> None:
     """What was kept so far stays until its time is over."""
     _set(vm, user, keeps=False)
+
+
+def read_output(vm: VirtualMachine, *, user: User) -> Job:
+    """Ask the provider for what it keeps itself; the machine's page of its serial log shows it."""
+    return start_job(vm, "vm.read_output", verb="Read the console output of", doing="Reading console output", user=user)
 
 
 def note_restart(provider: Provider, external_id: str) -> None:

@@ -15,6 +15,8 @@ MOST_STROKES = 64
 MOST_KEYS = 5
 HIGHEST_KEY = 255
 LONGEST_HOLD_MS = 1000
+#: So much of what a serial line said is read at once, in bytes.
+MOST_OUTPUT = 64 * 1024
 
 
 class Consoles(ABC):
@@ -39,6 +41,14 @@ class Consoles(ABC):
 
         Raises Conflict when it does not run or has no screen, NotSupported where `ConsoleFeatures.screenshot` was not
         probed.
+        """
+        raise NotSupported
+
+    def output(self, external_id: str) -> bytes:
+        """The newest of what the VM's serial line said, as the provider itself keeps it: MOST_OUTPUT bytes at most.
+
+        Raises Conflict when the provider has none yet, NotFound when the VM is gone, NotSupported where
+        `ConsoleFeatures.output` was not probed. What is returned is never empty.
         """
         raise NotSupported
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from providers.base import (
+    MOST_OUTPUT,
     Conflict,
     ConsoleKind,
     ConsoleTarget,
@@ -180,3 +181,18 @@ def keyboard_and_picture_of_a_stranger_are_not_found(lab: Lab) -> None:
     if can.screenshot:
         with refused(NotFound):
             consoles.screenshot(vm.external_id)
+
+
+@promise(when=lambda can: can.consoles and can.consoles.output)
+def what_the_serial_line_said_is_some_of_it_or_a_conflict(lab: Lab) -> None:
+    vm, consoles = lab.vm(start=True), present(lab.driver.consoles)
+    try:
+        said = consoles.output(vm.external_id)
+    except Conflict:
+        # Providers collect it now and then; a VM that was just made may have none.
+        pass
+    else:
+        assert 0 < len(said) <= MOST_OUTPUT
+    lab.driver.machines.delete(vm.external_id)
+    with refused(NotFound):
+        consoles.output(vm.external_id)

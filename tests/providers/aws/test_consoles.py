@@ -11,7 +11,16 @@ import pytest
 from providers.aws import serial_hosts
 from providers.aws.driver import AwsDriver
 from providers.aws.testing import Peer
-from providers.base import Conflict, ConsoleKind, InvalidRequest, NotFound, ProviderError, SshConsole, Unreachable
+from providers.base import (
+    MOST_OUTPUT,
+    Conflict,
+    ConsoleKind,
+    InvalidRequest,
+    NotFound,
+    ProviderError,
+    SshConsole,
+    Unreachable,
+)
 from providers.testing import Harness
 from tests.providers.kvm.remote_host import ssh_key
 from tests.vms.console.gateway import GREETING, Gateway
@@ -86,6 +95,7 @@ def test_an_account_that_does_not_allow_serial_consoles_has_none(peer: Peer, gat
         assert consoles is not None
         assert not consoles.kinds
         assert consoles.screenshot
+        assert consoles.output
     finally:
         peer.tell("beyond", {"serial": True})
 
@@ -127,6 +137,30 @@ def test_every_region_has_a_fingerprint_of_its_own() -> None:
     prints = [shown for _, shown in serial_hosts.HOSTS.values()]
     assert len(set(prints)) == len(prints) > 30
     assert {len(shown) for shown in prints} == {43}, "SHA-256 as ssh prints it."
+
+
+def test_what_the_line_said_is_of_this_moment_on_nitro_and_older_than_that_elsewhere(
+    peer: Peer, driver: AwsDriver, aws: Harness
+) -> None:
+    made = [
+        driver.machines.create(aws.vm_spec(f"kvweb-test-said-{flavor[:2]}", flavor=flavor, start=True)).external_id
+        for flavor in ("t3.micro", "t2.micro")
+    ]
+    assert driver.consoles is not None
+    try:
+        # The stand-in refuses a t2 that is asked for this moment's.
+        assert [b"Linux version" in driver.consoles.output(each) for each in made] == [True, True]
+        peer.tell("beyond", {"output": "x" * MOST_OUTPUT + "grüße\r\n"})
+        said = driver.consoles.output(made[0])
+        assert len(said) == MOST_OUTPUT
+        assert said.endswith("xgrüße\r\n".encode())
+        peer.tell("beyond", {"output": ""})
+        with pytest.raises(Conflict, match="no output of this VM yet"):
+            driver.consoles.output(made[0])
+    finally:
+        peer.tell("beyond", {"output": "[    0.000000] Linux version 6.1.0\r\nlogin: "})
+        for each in made:
+            driver.machines.delete(each)
 
 
 def test_a_picture_of_the_screen_is_a_jpeg(driver: AwsDriver, aws: Harness) -> None:

@@ -28,8 +28,12 @@ JPEG = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8"
     "ybqmx5moq6T/wAALCAAIAAgBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAABf/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AFf/Z"
 )
-#: What tests may change: whether the account allows serial consoles, where pushed keys are put, how imports end.
-told: dict[str, Any] = {"serial": True, "keys": "", "import_error": "", "import_s": 0.0}
+#: Some sizes of the older hypervisors.
+_BEFORE_NITRO = ("t2.", "m4.", "c4.", "r4.")
+BOOT = "[    0.000000] Linux version 6.1.0\r\nlogin: "
+#: What tests may change: whether the account allows serial consoles, what serial lines said, where pushed keys are put,
+#: how imports end.
+told: dict[str, Any] = {"serial": True, "output": BOOT, "keys": "", "import_error": "", "import_s": 0.0}
 _tasks: dict[str, dict[str, Any]] = {}
 _lock = threading.Lock()
 
@@ -53,6 +57,15 @@ def get_console_screenshot(self: Any) -> ActionResult:
     if instance.state != "running":
         stricter.refuse("IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'running' state.")
     return ActionResult({"InstanceId": instance.id, "ImageData": base64.b64encode(JPEG).decode()})
+
+
+def get_console_output(self: Any) -> ActionResult:
+    """moto's own knows neither dry runs nor that only Nitro tells what is said at this moment."""
+    self.error_on_dryrun()
+    instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+    if str(self._get_param("Latest")).lower() == "true" and instance.instance_type.startswith(_BEFORE_NITRO):
+        stricter.refuse("UnsupportedOperation", "This instance type does not support retrieving the latest output.")
+    return ActionResult({"InstanceId": instance.id, "Output": base64.b64encode(told["output"].encode()).decode()})
 
 
 def send_serial_console_ssh_public_key(self: Any) -> str:
@@ -207,6 +220,7 @@ def apply() -> None:
     for call in (
         get_serial_console_access_status,
         get_console_screenshot,
+        get_console_output,
         import_snapshot,
         describe_import_snapshot_tasks,
         cancel_import_task,

@@ -235,7 +235,10 @@ class Simulator:
             case ("DELETE", "servers", server_id):
                 compute.delete(server_id)
             case ("POST", "servers", server_id, "action"):
-                compute.act(server_id, await request.json())
+                wish = await request.json()
+                if "os-getConsoleOutput" in wish:
+                    return web.json_response({"output": compute.output(server_id, wish["os-getConsoleOutput"])})
+                compute.act(server_id, wish)
                 return web.Response(status=202)
             case ("POST", "servers", server_id, "metadata"):
                 compute.server(server_id)["metadata"].update((await request.json())["metadata"])

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -17,6 +18,7 @@ from kvweb.accounts.models import User
 from kvweb.jobs import selectors, services
 from kvweb.jobs.looks import subject_address
 from kvweb.jobs.models import ACTIVE, Job, JobState
+from kvweb.jobs.standstill import look
 from kvweb.ui.htmx import is_htmx, target, toast
 
 PAGE_SIZE = 50
@@ -76,8 +78,22 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "text": text,
         "is_filtered": bool(state or text),
     }
-    template = "jobs/_results.html" if is_htmx(request) and target(request) == "results" else "jobs/list.html"
-    return render(request, template, context)
+    if is_htmx(request) and target(request) == "results":
+        return render(request, "jobs/_results.html", context)
+    return render(request, "jobs/list.html", {**context, **standstill_context(user_of(request))})
+
+
+def standstill_context(user: User) -> dict[str, Any]:
+    """For the part that says when nobody works; who can do something about it is told why."""
+    queue = look()
+    knows_why = queue.is_still and allowed(user, "provider.view")
+    return {"queue": queue, "knows_why": knows_why, "start_worker": settings.START_WORKER}
+
+
+@require_GET
+def standstill(request: HttpRequest) -> HttpResponse:
+    """That part anew, for news, and every few seconds while a job waits."""
+    return render(request, "jobs/_standstill.html", standstill_context(user_of(request)))
 
 
 @require_GET

@@ -10,8 +10,8 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_GET
 
 from kvweb.accounts.access import allowed, allowed_somewhere
-from kvweb.accounts.models import User
 from kvweb.jobs import selectors as jobs
+from kvweb.jobs.views import standstill_context, user_of
 from kvweb.portal import navigation  # noqa: F401 - registers the entries of the frame
 from providers import looks
 from providers import selectors as providers
@@ -32,7 +32,8 @@ def _address(name: str) -> str:
 
 @require_GET
 def dashboard(request: HttpRequest) -> HttpResponse:
-    return render(request, "portal/dashboard.html", _context(request))
+    context = _context(request)
+    return render(request, "portal/dashboard.html", {**context, **standstill_context(user_of(request))})
 
 
 @require_GET
@@ -42,8 +43,7 @@ def dashboard_part(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
-    user = request.user
-    assert isinstance(user, User)  # noqa: S101 - the page asks for a signed-in person
+    user = user_of(request)
     page = listing.page(user, Filters(sort="-created"), size=25)
     is_administrator = allowed(user, "provider.view")
     seen = providers.visible_to(user).order_by("name")

@@ -160,5 +160,7 @@ REST_FRAMEWORK = {
 FAST_LANE_S = number("KVWEB_FAST_LANE_S", 0.03)
 #: A running job whose worker has not been heard for this long is given up.
 JOB_SILENCE_S = number("KVWEB_JOB_SILENCE_S", 45)
+#: What an administrator types when no worker answers.
+START_WORKER = "make up"
 #: How long the event stream stays open before the browser asks anew, so that changed rights take hold.
 STREAM_LIFE_S = number("KVWEB_STREAM_LIFE_S", 240)

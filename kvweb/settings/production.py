@@ -3,6 +3,7 @@
 from kvweb.settings.base import *  # noqa: F403
 from kvweb.settings.env import flag, number, text, words
 
+START_WORKER = "systemctl start kvweb-worker"
 ALLOWED_HOSTS = words("KVWEB_ALLOWED_HOSTS")
 
 SESSION_COOKIE_SECURE = True

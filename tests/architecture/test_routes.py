@@ -116,6 +116,7 @@ GET  /jobs/                            in      200     200     200     200     2
 GET  /jobs/active                      in      200     200     200     200     200     200
 GET  /jobs/activity                    in      200     200     200     200     200     200
 GET  /jobs/rows?ids={job}              in      200     200     200     200     200     200
+GET  /jobs/standstill                  in      200     200     200     200     200     200
 GET  /jobs/{job}/                      in      404     200     200     200     200     200
 GET  /jobs/{job}/state                 in      404     200     200     200     200     200
 GET  /jobs/{job}/lines                 in      404     200     200     200     200     200

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 from providers.aws.cloud import Part
-from providers.base import AlreadyExists, Dns, DnsRecord, DnsSpec, InvalidRequest, NotFound
+from providers.base import AlreadyExists, Dns, DnsRecord, DnsSpec, NotFound, check_dns
 
 TYPES = frozenset({"A", "AAAA", "CNAME", "TXT", "SRV", "MX"})
 ROOT = "@"
@@ -98,15 +97,7 @@ def _values(told: Mapping[str, Any]) -> list[str]:
 
 def _checked(spec: DnsSpec) -> str:
     """The data as Route 53 wants it; raises InvalidRequest."""
-    if spec.type not in TYPES:
-        raise InvalidRequest(f"There is no record type “{spec.type}”.", field="type")
-    if spec.type in ("A", "AAAA"):
-        try:
-            version = ip_address(spec.data).version
-        except ValueError:
-            raise InvalidRequest(f"“{spec.data}” is not an address.", field="data") from None
-        if version != (4 if spec.type == "A" else 6):
-            raise InvalidRequest(f"“{spec.data}” does not fit a record of type {spec.type}.", field="data")
+    check_dns(spec, TYPES)
     if spec.type == "TXT" and not spec.data.startswith('"'):
         quoted = spec.data.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{quoted}"'

@@ -52,7 +52,7 @@ from providers.base.facets.buckets import Buckets
 from providers.base.facets.clones import Clones
 from providers.base.facets.consoles import MOST_OUTPUT, Consoles, Stroke, checked_strokes
 from providers.base.facets.disks import Disks
-from providers.base.facets.dns import Dns
+from providers.base.facets.dns import Dns, check_dns
 from providers.base.facets.events import Events
 from providers.base.facets.firewalls import Firewalls
 from providers.base.facets.flavors import Flavors
@@ -268,6 +268,7 @@ __all__ = [
     "VolumeSpec",
     "Volumes",
     "WebSocketConsole",
+    "check_dns",
     "check_pool_source",
     "checked_strokes",
     "translated",

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 
-from providers.base import AlreadyExists, Dns, DnsRecord, DnsSpec, InvalidRequest, NotFound
+from providers.base import AlreadyExists, Dns, DnsRecord, DnsSpec, NotFound, check_dns
 from providers.fake.cloud import Part
 from providers.fake.state import Zone, ZoneEntry
 
 TYPES = frozenset({"A", "AAAA", "CNAME", "TXT", "SRV", "MX"})
-
-
-def check_data(spec: DnsSpec) -> None:
-    if spec.type not in TYPES:
-        raise InvalidRequest(f"There is no record type “{spec.type}”.", field="type")
-    if spec.type in ("A", "AAAA"):
-        try:
-            version = ip_address(spec.data).version
-        except ValueError:
-            raise InvalidRequest(f"“{spec.data}” is not an address.", field="data") from None
-        if version != (4 if spec.type == "A" else 6):
-            raise InvalidRequest(f"“{spec.data}” does not fit a record of type {spec.type}.", field="data")
 
 
 class FakeDns(Part, Dns):
@@ -35,7 +22,7 @@ class FakeDns(Part, Dns):
             return [DnsRecord(**entry.model_dump()) for entry in entries]
 
     def reserve(self, spec: DnsSpec, *, force: bool = False) -> DnsRecord:
-        check_data(spec)
+        check_dns(spec, TYPES)
         with self.cloud.writing("dns.reserve") as tx:
             zone = tx.get(Zone, spec.zone)
             same = [entry for entry in zone.entries if (entry.name, entry.type) == (spec.name, spec.type)]

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from openstack import exceptions as sdk
 
-from providers.base import AlreadyExists, Conflict, Dns, DnsRecord, DnsSpec, InvalidRequest, NotFound, NotSupported
+from providers.base import (
+    AlreadyExists,
+    Conflict,
+    Dns,
+    DnsRecord,
+    DnsSpec,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    check_dns,
+)
 from providers.openstack.errors import vendor_calls
 from providers.openstack.part import Part
 from providers.openstack.service import Json, Service
@@ -132,15 +141,7 @@ def _short(name: str, zone: str) -> str:
 
 def _checked(spec: DnsSpec) -> str:
     """The data as Designate takes it; raises InvalidRequest."""
-    if spec.type not in TYPES:
-        raise InvalidRequest(f"There is no record type “{spec.type}” here.", field="type")
-    if spec.type in ("A", "AAAA"):
-        try:
-            version = ip_address(spec.data).version
-        except ValueError:
-            raise InvalidRequest(f"“{spec.data}” is not an address.", field="data") from None
-        if version != (4 if spec.type == "A" else 6):
-            raise InvalidRequest(f"“{spec.data}” does not fit a record of type {spec.type}.", field="data")
+    check_dns(spec, TYPES)
     if spec.type == "CNAME":
         return f"{spec.data.rstrip('.')}."
     if spec.type == "TXT" and not spec.data.startswith('"'):

@@ -30,6 +30,9 @@ __all__ = ["chromium", "open_page"]
 PASSWORD = "correct horse battery"
 ROOT = Path(__file__).parents[1]
 
+SECOND_TRIES = 5
+"""How many tests of a run may pass at their second try only; one in a thousand."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever a test leaves in the temporary folder goes with the run."""
@@ -46,15 +49,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> spread.ByGro
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests beside a hypervisor or a browser share the machine with both: what fails is run once more.
+    """Tests share the machine with hypervisors, browsers and each other's daemons: what fails is run once more.
 
-    The summary names every such run, so that a test that needs it often is seen.
+    The summary names every such run, and more than `SECOND_TRIES` of them fail it: a test that needs it is mended.
     """
     if hasattr(config, "workerinput"):
         spread.longest_first(items)
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("live", "browser", "slow")):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+        item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -62,6 +64,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     terminal = plugins.get_plugin("terminalreporter")
     if isinstance(terminal, pytest.TerminalReporter):
         plugins.register(TellAtOnce(terminal), "tell-at-once")
+        plugins.register(FewSecondTries(terminal), "few-second-tries")
     if plugins.hasplugin("dsession"):
         plugins.register(spread.Seconds(ROOT / "var" / "cache" / "test-seconds.json"), "seconds")
 
@@ -95,6 +98,23 @@ class TellAtOnce:
         why = crash.message.splitlines()[0] if crash and crash.message else str(report.longrepr)[-200:]
         self.terminal.line("")
         self.terminal.write_line(f"{report.when} of {report.nodeid} failed after {report.duration:.0f} s: {why[:200]}")
+
+
+class FewSecondTries:
+    """Fails a run in which too many tests passed only when they were run again."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+        self.count = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.count += str(report.outcome) == "rerun"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.count > SECOND_TRIES and session.exitstatus == pytest.ExitCode.OK:
+            self.terminal.write_line(f"{self.count} tests needed a second try; a run may have {SECOND_TRIES}.")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 class MakeVm(Protocol):

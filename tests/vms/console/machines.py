@@ -50,7 +50,7 @@ class Machine:
         except OSError:
             pass
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float = 5.0) -> bool:
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 15.0) -> bool:
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 

@@ -66,7 +66,7 @@ class Screen:
         except OSError:
             pass
 
-    def wait_for(self, condition: Callable[[], Any], timeout: float = 5.0) -> bool:
+    def wait_for(self, condition: Callable[[], Any], timeout: float = 15.0) -> bool:
         with self._changed:
             return bool(self._changed.wait_for(condition, timeout))
 

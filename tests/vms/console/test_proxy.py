@@ -39,7 +39,7 @@ from vms.models import ConsoleGrant, VirtualMachine
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = 15.0) -> bool:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if condition():

@@ -58,7 +58,7 @@ def test_who_comes_later_sees_the_last_screenful(
     # After a while nobody is connected to the machine; who comes back still sees it, from the log.
     assert eventually(lambda: not stage.proxy._hubs._lines)
     assert stage.open(running_vm, alice).read(9) == b"hello\r\n$ "
-    assert len(machine.connections) == 2
+    assert machine.wait_for(lambda: len(machine.connections) == 2)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -52,14 +52,19 @@ def clients() -> list[str]:
     """Command lines of the ssh clients that are children of this process."""
     found = []
     for task in Path("/proc/self/task").glob("*/children"):
-        for child in task.read_text().split():
-            try:
-                words = Path("/proc", child, "cmdline").read_text().split("\0")
-            except OSError:
-                continue
+        for child in _text(task).split():
+            words = _text(Path("/proc", child, "cmdline")).split("\0")
             if words[0] == "ssh":
                 found.append(" ".join(words))
     return found
+
+
+def _text(file: Path) -> str:
+    """Nothing of a thread or process that has ended since its folder was listed."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 @pytest.mark.django_db(transaction=True)

@@ -31,6 +31,13 @@ class Ticket:
     provider_pk: int
     kind: ConsoleKind
     view_only: bool
+    #: What is written down of this console, so that nothing has to be read for it.
+    vm_name: str
+    project_pk: int
+    username: str
+    #: Who made the guest's link.
+    guest_of: str
+    address: str | None
     #: Could take the keyboard from others when they came; asked again when they do.
     may_lead: bool
     session_key: str = field(repr=False)
@@ -56,21 +63,7 @@ def _admit_usual(request: Request, arrival: Arrival) -> tuple[Ticket, Provider]:
     if not arrivals.redeem(arrival, token=request.token, session_key=request.session_key, address=request.address):
         raise Refused(Code.NOT_ALLOWED, grants.USED_UP)
     grants.check(vm, arrival.kind, user)
-    ticket = Ticket(
-        grant_pk=arrival.grant_pk,
-        user_pk=user.pk,
-        guest_link_pk=None,
-        name=str(user),
-        vm_pk=vm.pk,
-        vm_uuid=str(vm.uuid),
-        external_id=vm.external_id,
-        provider_pk=vm.provider_id,
-        kind=arrival.kind,
-        view_only=arrival.view_only,
-        may_lead=allowed(user, "vm.share", vm),
-        session_key=request.session_key,
-    )
-    return ticket, vm.provider
+    return _ticket(arrival.grant_pk, vm, arrival.kind, request, user=user, view_only=arrival.view_only), vm.provider
 
 
 def _admit_the_long_way(request: Request) -> tuple[Ticket, Provider]:
@@ -88,21 +81,47 @@ def _admit_the_long_way(request: Request) -> tuple[Ticket, Provider]:
         known=known,
     )
     grants.check(grant.vm, ConsoleKind(grant.kind), holder)
-    ticket = Ticket(
-        grant_pk=grant.pk,
-        user_pk=grant.user_id,
-        guest_link_pk=grant.guest_link_id,
-        name=grant.guest_link.guest_name if grant.guest_link else str(grant.user),
-        vm_pk=grant.vm_id,
-        vm_uuid=str(grant.vm.uuid),
-        external_id=grant.vm.external_id,
-        provider_pk=grant.vm.provider_id,
-        kind=ConsoleKind(grant.kind),
+    ticket = _ticket(
+        grant.pk,
+        grant.vm,
+        ConsoleKind(grant.kind),
+        request,
+        user=grant.user,
+        guest_link=grant.guest_link,
         view_only=grant.view_only,
-        may_lead=isinstance(holder, User) and allowed(holder, "vm.share", grant.vm),
-        session_key=request.session_key,
     )
     return ticket, grant.vm.provider
+
+
+def _ticket(
+    grant_pk: int,
+    vm: VirtualMachine,
+    kind: ConsoleKind,
+    request: Request,
+    *,
+    user: User | None,
+    guest_link: GuestLink | None = None,
+    view_only: bool,
+) -> Ticket:
+    return Ticket(
+        grant_pk=grant_pk,
+        user_pk=user.pk if user is not None else None,
+        guest_link_pk=guest_link.pk if guest_link is not None else None,
+        name=guest_link.guest_name if guest_link is not None else str(user),
+        vm_pk=vm.pk,
+        vm_uuid=str(vm.uuid),
+        external_id=vm.external_id,
+        provider_pk=vm.provider_id,
+        kind=kind,
+        view_only=view_only,
+        vm_name=vm.name,
+        project_pk=vm.project_id,
+        username=user.get_username() if user is not None else "",
+        guest_of=guest_link.created_by.get_username() if guest_link is not None else "",
+        address=request.address,
+        may_lead=user is not None and allowed(user, "vm.share", vm),
+        session_key=request.session_key,
+    )
 
 
 def may_lead(ticket: Ticket) -> bool:

@@ -46,7 +46,7 @@ def _columns(model: type[Model], *names: str) -> tuple[str, ...]:
 
 _USER = _columns(User, "id", "username", "first_name", "last_name", "password", "is_active", "is_superuser")
 _VM = _columns(
-    VirtualMachine, "id", "uuid", "external_id", "project_id", "provider_id", "presence", "power", "consoles"
+    VirtualMachine, "id", "uuid", "external_id", "name", "project_id", "provider_id", "presence", "power", "consoles"
 )
 _PROVIDER = _columns(Provider, "id", "kind", "name", "config", "sealed", "capabilities", "is_enabled")
 #: Read as text, because it is nearly always the same as last time.

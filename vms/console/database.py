@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import close_old_connections, connections
 
@@ -27,22 +28,32 @@ class Database:
         self._pool = ThreadPoolExecutor(THREADS, "console-database")
         self._notes = ThreadPoolExecutor(1, "console-notes")
         self._unwritten: list[Callable[[], object]] = []
+        #: What one function writes all at once.
+        self._together: dict[Callable[[Any], object], list[Any]] = {}
 
     def do(self, work: Callable[[], T], done: Callable[[T | Closing], None] | None = None) -> None:
         """Do `work` in a thread; `done` is called in the loop's thread with its result, or with why there is none."""
         self._submit(self._pool, work, done)
 
     def note(self, work: Callable[[], object]) -> None:
-        """Write something down, in the order of the calls: the end of a console never before its beginning.
-
-        Called in the loop's thread.
-        """
+        """Write something down, in the order of the calls. Called in the loop's thread."""
+        self._write_soon()
         self._unwritten.append(work)
-        if len(self._unwritten) == 1:
+
+    def note_together(self, write: Callable[[Sequence[T]], object], note: T) -> None:
+        """The same for notes that `write` takes as a list, those of a moment at once. Called in the loop's thread."""
+        self._write_soon()
+        self._together.setdefault(write, []).append(note)
+
+    def _write_soon(self) -> None:
+        if not self._unwritten and not self._together:
             self._loop.after(NOTE_REST_S, self._write)
 
     def _write(self) -> None:
         notes, self._unwritten = self._unwritten, []
+        together, self._together = self._together, {}
+        for write, of_one in together.items():
+            self._submit(self._notes, functools.partial(write, of_one), None)
         for work in notes:
             self._submit(self._notes, work, None)
 

@@ -34,7 +34,16 @@ USED_UP = "This right to open the console was used already or is too old."
 #: What admission asks of a grant and what it is for.
 DECIDES = [
     *("uuid", "vm", "user", "guest_link", "kind", "view_only"),
-    *("vm__uuid", "vm__external_id", "vm__project", "vm__provider", "vm__presence", "vm__power", "vm__consoles"),
+    *(
+        "vm__uuid",
+        "vm__external_id",
+        "vm__name",
+        "vm__project",
+        "vm__provider",
+        "vm__presence",
+        "vm__power",
+        "vm__consoles",
+    ),
     *(f"vm__provider__{name}" for name in ("kind", "name", "config", "sealed", "capabilities", "is_enabled")),
     *(f"user__{name}" for name in ("username", "first_name", "last_name", "password", "is_active", "is_superuser")),
 ]
@@ -177,13 +186,6 @@ def _holder(user: User | None, guest_link: GuestLink | None) -> Holder:
 
 def _of(holder: Holder) -> Q:
     return Q(guest_link=holder) if isinstance(holder, GuestLink) else Q(user=holder)
-
-
-def note_closed(grant_pk: int, *, to_browser: int, to_machine: int, reason: str) -> None:
-    """Write down the end of a redeemed grant."""
-    ConsoleGrant.objects.filter(pk=grant_pk).update(
-        closed_at=timezone.now(), bytes_to_browser=to_browser, bytes_to_machine=to_machine, end_reason=reason[:120]
-    )
 
 
 def revoke(

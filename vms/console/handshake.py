@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import h11
 from django.conf import settings
 from django.http.cookie import parse_cookie
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import is_same_domain
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 #: More than a browser ever sends with our cookies.
 HEAD_BYTES = 16 * 1024
@@ -69,44 +69,71 @@ class Request:
     headers: Headers = field(repr=False)
 
 
+class _Head:
+    """What the parser found so far; it calls these methods."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_whole = False
+
+    def on_url(self, part: bytes) -> None:
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = True
+
+
 class Reader:
     """Collects a request's head; `feed` answers None until it is whole. Raises BadRequest."""
 
     def __init__(self, *, trust_forwarded: bool) -> None:
-        self._h11: h11.Connection | None = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self._head = _Head()
+        self._parser: HttpRequestParser | None = HttpRequestParser(self._head)
         self._trust_forwarded = trust_forwarded
         self._seen = 0
 
     def feed(self, data: bytes, peer: str | None) -> Request | None:
-        if self._h11 is None:
+        parser = self._parser
+        if parser is None:
             raise BadRequest(400, "One request is enough.")
         self._seen += len(data)
+        if self._seen > HEAD_BYTES:
+            raise BadRequest(431, "The request is too large.")
         try:
-            self._h11.receive_data(data)
-            event = self._h11.next_event()
-        except h11.RemoteProtocolError as exc:
-            raise BadRequest(431 if self._seen > HEAD_BYTES else 400, "This is not a request.") from exc
-        if event is h11.NEED_DATA:
-            if self._seen > HEAD_BYTES:
-                raise BadRequest(431, "The request is too large.")
-            return None
-        if not isinstance(event, h11.Request):
-            raise BadRequest(400, "This is not a request.")
-        rest, _ = self._h11.trailing_data
-        self._h11 = None
-        if rest:
-            raise BadRequest(400, "A browser waits for the answer.")
-        return self._understand(event, peer)
+            parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._parser = None
+            if upgrade.args[0] < len(data):
+                raise BadRequest(400, "A browser waits for the answer.") from upgrade
+            return self._understand(parser.get_method(), parser.get_http_version(), peer)
+        except HttpParserError as exc:
+            raise BadRequest(400, "This is not a request.") from exc
+        if self._head.is_whole:
+            # Not an upgrade, whose head is all there is; the answer says what else is wrong with it.
+            self._parser = None
+            self._understand(parser.get_method(), parser.get_http_version(), peer)
+            raise BadRequest(426, "Consoles are opened as websockets.")
+        return None
 
-    def _understand(self, event: h11.Request, peer: str | None) -> Request:
-        headers = _headers(event)
-        match = PATH.fullmatch(event.target.decode("latin-1"))
-        if event.method != b"GET" or match is None:
+    def _understand(self, method: bytes, version: str, peer: str | None) -> Request:
+        headers = _headers(self._head.headers)
+        match = PATH.fullmatch(self._head.target.decode("latin-1"))
+        if method != b"GET" or match is None:
             raise BadRequest(404, "There is nothing here.")
-        if headers.get("upgrade", "").lower() != "websocket" or not headers.get("sec-websocket-key"):
+        if (
+            version != "1.1"
+            or headers.get("upgrade", "").lower() != "websocket"
+            or not headers.get("sec-websocket-key")
+        ):
             raise BadRequest(426, "Consoles are opened as websockets.")
         if headers.get("sec-websocket-version") != "13":
             raise BadRequest(426, "This version of websockets is not spoken here.")
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            raise BadRequest(400, "A request for a console has nothing but a head.")
         check_origin(headers, trust_forwarded=self._trust_forwarded)
         offered = [word.strip() for word in headers.get("sec-websocket-protocol", "").split(",")]
         tokens = [word.removeprefix(TOKEN_PREFIX) for word in offered if word.startswith(TOKEN_PREFIX)]
@@ -130,9 +157,9 @@ class Reader:
             return None
 
 
-def _headers(event: h11.Request) -> Headers:
+def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
     values: dict[str, str] = {}
-    for raw_name, raw_value in event.headers:
+    for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name not in values:
             values[name] = value

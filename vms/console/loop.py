@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 #: The other side is gone, or worse: whatever is waited for is to be tried, and will fail.
 _OVER = ~(READ | WRITE)
+#: After something was carried its answer is looked for so long before the thread goes to sleep: a machine echoes a key
+#: within this time, and to be woken takes as long again. A loop on which nothing moves sleeps all the same.
+WAKEFUL_S = 50e-6
 Ready = Callable[[int], None]
 Later = Callable[[], None]
 
@@ -111,9 +114,15 @@ class Loop:
     # -- running -------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        poll, timers, table = self._epoll.poll, self._timers, self._ready
+        poll, timers, table, now = self._epoll.poll, self._timers, self._ready, time.monotonic
+        wakeful_until = 0.0
         while self._running:
-            for number, events in poll(max(0.0, timers[0][0] - time.monotonic()) if timers else None):
+            found = poll(0)
+            if not found:
+                if now() < wakeful_until:
+                    continue
+                found = poll(max(0.0, timers[0][0] - now()) if timers else None)
+            for number, events in found:
                 # What came before in this round may have ended this one.
                 ready = table.get(number)
                 if ready is None:
@@ -122,7 +131,8 @@ class Loop:
                     ready(READ | WRITE if events & _OVER else events)
                 except Exception:
                     logger.exception("A console's callback failed")
-            if timers and timers[0][0] <= time.monotonic():
+            wakeful_until = now() + WAKEFUL_S
+            if timers and timers[0][0] <= wakeful_until - WAKEFUL_S:
                 self._ring()
 
     def stop(self) -> None:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from django.conf import settings
 from django.utils import timezone
 
+from kvweb.audit.services import record_many
 from providers.base import ConsoleKind
 from providers.models import Provider
-from vms.console import listeners, sessions, standing
+from vms.console import listeners, logbook, sessions, standing
 from vms.console.admission import Ticket, admit, may_lead
 from vms.console.closing import Closing, Code
 from vms.console.console import Console, Stage
@@ -68,6 +69,8 @@ class Proxy:
         self._rooms = Rooms(self.loop, self._ask_may_lead, self._note_driver)
         self._keyboards = Keyboards(self.loop, self._provider_of, self._note_typed)
         self._hubs = Hubs(self.loop, self._targets, self._not_seated)
+        #: Consoles whose beginning was written down.
+        self._opened: dict[Console, logbook.Opened] = {}
         #: Of each console what was written down last.
         self._noted: dict[Console, tuple[int, int]] = {}
         self._per_holder: Counter[str] = Counter()
@@ -242,7 +245,8 @@ class Proxy:
 
         ticket = console.ticket
         if ticket is not None:
-            self._database.do(lambda: sessions.note_handed(ticket.grant_pk, valid_s=valid_s), noted)
+            handed = logbook.entry(ticket, "vm.console.viewer", valid_s=valid_s)
+            self._database.do(lambda: record_many([handed]), noted)
 
     # -- what consoles tell --------------------------------------------------------------------------------------------
 
@@ -250,9 +254,10 @@ class Proxy:
         self._rooms.enter(console)
 
     def opened(self, console: Console) -> None:
-        ticket, drives = console.ticket, console.drives
-        if ticket is not None:
-            self._database.note(lambda: sessions.note_opened(ticket.grant_pk, uuid=console.id, drives=drives))
+        if console.ticket is not None:
+            opened = logbook.Opened(console.ticket, console.id, console.drives, timezone.now())
+            self._opened[console] = opened
+            self._database.note_together(logbook.write, opened)
         self._rooms.tell(console)
 
     def heard(self, console: Console, message: Mapping[str, object]) -> None:
@@ -287,16 +292,9 @@ class Proxy:
     def _write_down(self, console: Console, ticket: Ticket) -> None:
         relay, reason = console.relay, (console.closing or Closing(Code.NORMAL)).reason
         to_browser, to_machine = (relay.from_machine, relay.from_browser) if relay is not None else (0, 0)
-        was_open = relay is not None
-        self._database.note(
-            lambda: sessions.note_closed(
-                console.id,
-                ticket.grant_pk,
-                to_browser=to_browser,
-                to_machine=to_machine,
-                reason=reason,
-                was_open=was_open,
-            )
+        opened = self._opened.pop(console, None)
+        self._database.note_together(
+            logbook.write, logbook.Ended(ticket, opened, to_browser, to_machine, reason, timezone.now())
         )
 
     # -- staying open --------------------------------------------------------------------------------------------------

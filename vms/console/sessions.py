@@ -18,7 +18,7 @@ from kvweb.audit.services import record
 from kvweb.events.services import News, publish_many
 from vms.console import grants
 from vms.console.prepared import Slot, Update
-from vms.models import ConsoleGrant, ConsoleSession
+from vms.models import ConsoleSession
 
 KEPT_FOR = timedelta(days=365)
 #: Rows that are written in one transaction.
@@ -35,53 +35,6 @@ class Reading:
     drives: bool
     to_browser: int
     to_machine: int
-
-
-def note_opened(grant_pk: int, *, uuid: UUID, drives: bool) -> None:
-    """A console was joined with its machine: its row, its audit entry, and the news."""
-    grant = ConsoleGrant.objects.select_related("vm", "user", "guest_link__created_by").get(pk=grant_pk)
-    with transaction.atomic():
-        session = ConsoleSession.objects.create(
-            uuid=uuid,
-            vm=grant.vm,
-            grant=grant,
-            user=grant.user,
-            guest_link=grant.guest_link,
-            who=grants.name_of(grant),
-            kind=grant.kind,
-            view_only=grant.view_only,
-            drives=drives,
-            address=grant.address,
-            active_at=timezone.now(),
-        )
-        _audit(session, "vm.console.opened", {"view_only": session.view_only})
-        _tell(session, "created")
-
-
-def note_handed(grant_pk: int, *, valid_s: int) -> None:
-    """A viewer's file goes to its person. What the viewer does is not seen here, so this entry is all there is."""
-    grant = ConsoleGrant.objects.select_related("vm", "user").get(pk=grant_pk)
-    name = grant.user.get_username() if grant.user is not None else grants.name_of(grant)
-    with acting_as(Acting(grant.user_id, name, grant.address)):
-        record(
-            "vm.console.viewer",
-            subject=grant.vm.subject,
-            subject_name=grant.vm.name,
-            project_id=grant.vm.project_id,
-            details={"kind": grant.kind, "valid_s": valid_s},
-        )
-
-
-def note_closed(uuid: UUID, grant_pk: int, *, to_browser: int, to_machine: int, reason: str, was_open: bool) -> None:
-    """A redeemed grant is over; `was_open` says that a console was really carried."""
-    grants.note_closed(grant_pk, to_browser=to_browser, to_machine=to_machine, reason=reason)
-    # With the machine's row its sessions are gone too; the entries about it stay.
-    session = _with_vm().filter(uuid=uuid, ended_at=None).first() if was_open else None
-    if session is None:
-        return
-    with transaction.atomic():
-        session.bytes_to_browser, session.bytes_to_machine = to_browser, to_machine
-        _end(session, reason)
 
 
 _used = Update(

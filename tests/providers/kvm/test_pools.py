@@ -225,10 +225,10 @@ def test_a_folder_is_switched_on_and_off_now_and_with_its_host(backend: Backend,
         assert pools.update(name, active=True).is_active
         backend.driver.machines.delete(vm.external_id)
         # What was put there by hand is found when somebody looks.
-        (Path(made.path) / "by hand.raw").write_bytes(bytes(1024))
+        (Path(made.path) / "kvweb-test-by hand.raw").write_bytes(bytes(1024))
         assert not backend.driver.connection.raw.storagePoolLookupByName(name).listVolumes()
         pools.refresh(name)
-        assert backend.driver.connection.raw.storagePoolLookupByName(name).listVolumes() == ["by hand.raw"]
+        assert backend.driver.connection.raw.storagePoolLookupByName(name).listVolumes() == ["kvweb-test-by hand.raw"]
         with pytest.raises(Conflict, match="1 volumes"):
             pools.delete(name)
     finally:

@@ -133,3 +133,22 @@ def test_what_is_no_request(data: bytes) -> None:
 def test_nothing_may_follow_before_the_answer() -> None:
     with pytest.raises(BadRequest):
         read(head() + b"\x82\x80\0\0\0\0")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"\r\n", b"\n"),
+        (b"Host: ", b"Host : "),
+        (b"Host: ", b"Host:\r\n "),
+        (b"Host: ", b"Host: \0"),
+        (b"Host: ", b"Content-Length: 3\r\nHost: "),
+        (b"Host: ", b"Transfer-Encoding: chunked\r\nHost: "),
+        (b"Connection: Upgrade\r\n", b""),
+    ],
+)
+def test_what_two_readers_could_understand_differently_is_refused(changed: tuple[bytes, bytes]) -> None:
+    assert changed[0] in head()
+    with pytest.raises(BadRequest):
+        read(head().replace(*changed))

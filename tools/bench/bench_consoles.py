@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DOWN_BYTES = 96 * 1024 * 1024
 ROUND_TRIPS = 3000
 OPENINGS = 40
-PAUSE_S = 0.03
+PAUSE_S = 0.015
 #: The service writes down what was carried about so often.
 NOTE_S = 10.0
 HELD = int(os.environ.get("KVWEB_BENCH_HELD", "4000"))

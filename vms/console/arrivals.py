@@ -6,6 +6,7 @@ somebody else's session, an unknown grant) is not decided here: admission looks 
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -113,15 +114,22 @@ def look(grant_id: UUID, session_key: str) -> Arrival | None:
     grant_pk, kind, view_only, session_data, role = row[:5]
     of_user, of_vm = 5 + len(_USER), 5 + len(_USER) + len(_VM)
     user = User.from_db(None, _USER, row[5:of_user])
-    told = SessionStore().decode(session_data)
-    if str(told.get(SESSION_KEY, "")) != str(user.pk) or not is_same_password(
-        user, str(told.get(HASH_SESSION_KEY, ""))
-    ):
+    if not _is_session_of(session_data, user.pk, user.password):
         return None
     vm = VirtualMachine.from_db(None, _VM, row[of_user:of_vm])
     vm.provider = _provider(row[of_vm:])
     know_role(user, vm.project_id, role)
     return Arrival(grant_pk, ConsoleKind(kind), view_only, user, vm)
+
+
+@functools.lru_cache(4096)
+def _is_session_of(session_data: str, user_pk: int, password: str) -> bool:
+    """Whether this is a session of the account as it is now. The same row says the same the next time as well."""
+    told = SessionStore().decode(session_data)
+    user = User(pk=user_pk, password=password)
+    return str(told.get(SESSION_KEY, "")) == str(user_pk) and is_same_password(
+        user, str(told.get(HASH_SESSION_KEY, ""))
+    )
 
 
 def redeem(arrival: Arrival, *, token: str, session_key: str, address: str | None) -> bool:

@@ -38,6 +38,10 @@ class Guest:
         )
         loop.watch(sock, READ, self._ready)
 
+    def begin(self) -> None:
+        """Look whether the request is there already, as it nearly always is behind nginx."""
+        self._ready(READ)
+
     def _ready(self, events: int) -> None:
         del events
         if self.is_gone:

@@ -5,6 +5,7 @@ The grant's id stands in the path; its token travels in the list of sub-protocol
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -176,14 +177,22 @@ def check_origin(headers: Mapping[str, str], *, trust_forwarded: bool) -> None:
     if trust_forwarded:
         scheme = headers.get("x-forwarded-proto", scheme).rsplit(",", 1)[-1].strip()
         host = headers.get("x-forwarded-host", host).rsplit(",", 1)[-1].strip()
-    domain, _ = split_domain_port(host)
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+    if not _is_ours(host, tuple(settings.ALLOWED_HOSTS)):
         raise BadRequest(400, "This host name is not the portal's.")
-    origin = headers.get("origin", "")
-    if not _is_same(origin, f"{scheme}://{host}") and not any(
-        _is_trusted(origin, pattern) for pattern in settings.CSRF_TRUSTED_ORIGINS
-    ):
+    if not _may_open(headers.get("origin", ""), f"{scheme}://{host}", tuple(settings.CSRF_TRUSTED_ORIGINS)):
         raise BadRequest(403, "Consoles open from the portal's own pages only.")
+
+
+# Browsers name the same few hosts and origins again and again.
+@functools.lru_cache(256)
+def _is_ours(host: str, allowed_hosts: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed_hosts)
+
+
+@functools.lru_cache(256)
+def _may_open(origin: str, ours: str, trusted: tuple[str, ...]) -> bool:
+    return _is_same(origin, ours) or any(_is_trusted(origin, pattern) for pattern in trusted)
 
 
 def _parts(origin: str) -> tuple[str, str, int] | None:

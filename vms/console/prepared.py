@@ -14,6 +14,9 @@ from django.db.models import Field, Model, QuerySet, Value
 from django.db.models.sql import UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
+#: A column's place, and what turns its value into Python's.
+_Converters = list[tuple[int, list[Callable[..., Any]], Any]]
+
 
 class Slot(Value):
     """The place of a value that is told by this name when the query runs."""
@@ -64,10 +67,24 @@ class Rows(_Prepared):
         compiler, sql, slots = self._ready()
         with compiler.connection.cursor() as cursor:
             cursor.execute(sql, self._filled(slots, values, compiler.connection))
-            rows = cursor.fetchall()
-        for row in compiler.results_iter(results=[rows], tuple_expected=True):
-            return tuple(row)
-        return None
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        converted = list(row)
+        for place, converters, expression in self._converters(compiler):
+            for convert in converters:
+                converted[place] = convert(converted[place], expression, compiler.connection)
+        return tuple(converted)
+
+    def _converters(self, compiler: SQLCompiler) -> _Converters:
+        """What the database's values must go through; the same for each run."""
+        known: tuple[SQLCompiler, _Converters] | None = getattr(self._here, "converters", None)
+        if known is None or known[0] is not compiler:
+            columns = [column[0] for column in compiler.select or ()]
+            found = compiler.get_converters(columns)
+            known = compiler, [(place, converters, expression) for place, (converters, expression) in found.items()]
+            self._here.converters = known
+        return known[1]
 
 
 class Update(_Prepared):

@@ -160,6 +160,7 @@ class Proxy:
                 on_left=self._guest_left,
             )
             self._guests[guest] = None
+            guest.begin()
             if len(self._guests) > settings.CONSOLE_GUESTS_MAX:
                 # Whoever means it has sent a request within milliseconds: the one who waits longest has to go.
                 next(iter(self._guests)).send_away(503, "Too many consoles are being opened.")

@@ -27,7 +27,7 @@ READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 _OVER = ~(READ | WRITE)
 #: After something was carried its answer is looked for so long before the thread goes to sleep: a machine echoes a key
 #: within this time, and to be woken takes as long again. A loop on which nothing moves sleeps all the same.
-WAKEFUL_S = 100e-6
+WAKEFUL_S = 50e-6
 Ready = Callable[[int], None]
 Later = Callable[[], None]
 

@@ -54,6 +54,8 @@ class MachineFeatures(Features):
     """Of options whose values depend on the host: value → words for a person."""
     option_refusals: dict[str, str] = {}
     """Options that cannot be used here, each with the reason."""
+    guest: bool = False
+    """A guest whose agent runs tells of itself: its file systems, its system."""
 
 
 class PowerFeatures(Features):

@@ -411,6 +411,36 @@ class HostSample:
     """Processes that run or wait to, averaged over a minute."""
 
 
+# -- guests: what the system inside says of itself ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFileSystem:
+    """One file system as the guest has it mounted."""
+
+    mount_point: str
+    """Where, in the guest's own words: "/srv", "C:\\"."""
+    type: str = ""
+    """ "ext4", "NTFS" …; empty where it is not told."""
+    total_bytes: int | None = None
+    used_bytes: int | None = None
+    """Both, or None where the guest does not tell them."""
+    disks: tuple[str, ...] = ()
+    """external_ids of the VM's disks in which it lies; empty where that is not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestRecord:
+    """What the guest tells by its agent: strangers' text. None, or an empty text, means "not told"."""
+
+    os: str = ""
+    """In words for a person: "Debian GNU/Linux 13 (trixie)"."""
+    hostname: str = ""
+    users: tuple[str, ...] | None = None
+    """Who is signed in, each once."""
+    file_systems: tuple[GuestFileSystem, ...] | None = None
+
+
 # -- consoles: how to reach one, never what the browser may see --------------------------------------------------------
 
 

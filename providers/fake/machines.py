@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from providers.base import QUIET, Conflict, EventTopic, Machines, NotFound, Progress, VmRecord, VmSpec
+from providers.base import QUIET, Conflict, EventTopic, GuestRecord, Machines, NotFound, Progress, VmRecord, VmSpec
 from providers.fake.cloud import Part, forget_vm
 from providers.fake.creation import Creation
+from providers.fake.guests import guest_record
 from providers.fake.records import build_vm_record, vm_record
 from providers.fake.state import Image, Vm, Volume
 from providers.fake.vms import power_off, vm_of
@@ -24,6 +25,10 @@ class FakeMachines(Part, Machines):
     def get(self, external_id: str) -> VmRecord:
         with self.cloud.reading("machines.get", vm=external_id) as tx:
             return vm_record(tx, vm_of(tx, external_id), self.cloud.config.lease_s)
+
+    def guest(self, external_id: str) -> GuestRecord:
+        with self.cloud.reading("machines.guest", vm=external_id) as tx:
+            return guest_record(tx, vm_of(tx, external_id), self.cloud.config.lease_s)
 
     def find(self, name: str) -> VmRecord:
         """One call: the store looks names up."""

@@ -47,6 +47,7 @@ CAPABILITIES = Capabilities(
         description=True,
         firmwares=frozenset({"bios", "uefi"}),
         zones=ZONES,
+        guest=True,
     ),
     power=PowerFeatures(pause=True, soft_stop=True, reset=True),
     reshape=ReshapeFeatures(

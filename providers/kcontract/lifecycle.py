@@ -8,7 +8,16 @@ from typing import Any
 
 import yaml
 
-from providers.base import ConsoleKind, DiskDevice, InvalidRequest, NotFound, NotSupported, ProviderError, VmRecord
+from providers.base import (
+    Conflict,
+    ConsoleKind,
+    DiskDevice,
+    InvalidRequest,
+    NotFound,
+    NotSupported,
+    ProviderError,
+    VmRecord,
+)
 from providers.kcontract import shapes
 from providers.kcontract.core import Core, Info, Result, changes, failure
 
@@ -37,11 +46,13 @@ class Lifecycle(Core):
         values: bool = False,
         vm: VmRecord | None = None,
         debug: bool = False,
+        guest: bool = False,
     ) -> Any:
         """One VM as a dict, {} when there is none.
 
         `fields` keeps only these keys, `values` answers their values as a list. `output` is "plain" (data), "json" or
-        "yaml" (text). `vm` is a record that was read before. `debug` adds the record as text.
+        "yaml" (text). `vm` is a record that was read before. `debug` adds the record as text,
+        `guest` what the guest's agent tells of itself: {} where none answers.
         """
         record = vm if vm is not None else self.vm_or_none(name)
         if record is None:
@@ -49,6 +60,8 @@ class Lifecycle(Core):
         shape: Info = shapes.info(record, self.network_names(), self._image_names())
         if debug:
             shape["debug"] = repr(record)
+        if guest:
+            shape["guest"] = self._guest(record.external_id)
         if fields:
             shape = {key: shape[key] for key in fields if key in shape}
         answer: Any = [*shape.values()] if values else shape
@@ -60,6 +73,12 @@ class Lifecycle(Core):
             case "yaml":
                 return yaml.safe_dump(answer, sort_keys=False, allow_unicode=True)
         raise InvalidRequest(f"There is no output “{output}”; known are plain, json and yaml.", field="output")
+
+    def _guest(self, external_id: str) -> Info:
+        try:
+            return shapes.guest(self.driver.machines.guest(external_id))
+        except (Conflict, NotSupported):
+            return {}
 
     def status(self, name: str) -> str | None:
         """up, down, paused, suspended, starting, stopping, crashed or unknown; None when there is no such VM."""

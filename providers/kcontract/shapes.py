@@ -11,6 +11,7 @@ from providers.base import (
     ConsoleTarget,
     DiskDevice,
     DiskRecord,
+    GuestRecord,
     LinkConsole,
     NetworkMode,
     NetworkRecord,
@@ -127,6 +128,26 @@ def disk(record: DiskRecord) -> dict[str, Any]:
         "type": record.bus,
         "path": record.volume,
     }
+
+
+def guest(record: GuestRecord) -> dict[str, Any]:
+    """What a guest tells of itself; keys that it does not tell are absent. Sizes are in bytes."""
+    shape: dict[str, Any] = {"os": record.os, "hostname": record.hostname}
+    shape = {key: value for key, value in shape.items() if value}
+    if record.users is not None:
+        shape["users"] = [*record.users]
+    if record.file_systems is not None:
+        shape["filesystems"] = [
+            {
+                "mountpoint": each.mount_point,
+                "type": each.type,
+                "used": each.used_bytes,
+                "total": each.total_bytes,
+                "disks": [*each.disks],
+            }
+            for each in record.file_systems
+        ]
+    return shape
 
 
 def network_type(network: NetworkRecord) -> str:

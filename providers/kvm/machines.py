@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from providers.base import QUIET, Machines, NotFound, PowerState, Progress, VmRecord, VmSpec
-from providers.kvm import addresses, creation, deletion
+from providers.base import QUIET, GuestRecord, Machines, NotFound, PowerState, Progress, VmRecord, VmSpec
+from providers.kvm import addresses, agent, creation, deletion
 from providers.kvm.errors import vendor_calls
 from providers.kvm.inventory import Inventory, Known, Standing
 from providers.kvm.moments import snapshot_records
@@ -32,6 +32,11 @@ class KvmMachines(Part, Machines):
         """One VM, read anew with the addresses that its agent and the ARP table know; up to a second for an agent."""
         with vendor_calls():
             return self.record(self.domain(external_id))
+
+    def guest(self, external_id: str) -> GuestRecord:
+        """What the guest agent tells, in one call of libvirt's."""
+        with vendor_calls():
+            return agent.ask(self.domain(external_id))
 
     def find(self, name: str) -> VmRecord:
         with vendor_calls():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from providers.base import QUIET, Conflict, Machines, NotFound, Progress, VmRecord, VmSpec
-from providers.vsphere import note
+from providers.base import QUIET, Conflict, GuestRecord, Machines, NotFound, Progress, VmRecord, VmSpec
+from providers.vsphere import guests, note
 from providers.vsphere.creation import Creation
 from providers.vsphere.errors import vendor_calls
 from providers.vsphere.native import vim
@@ -41,6 +41,11 @@ class VsphereMachines(Part, Machines):
     def get(self, external_id: str) -> VmRecord:
         with vendor_calls():
             return self.record(external_id)
+
+    def guest(self, external_id: str) -> GuestRecord:
+        """What VMware Tools told the server last, which is at most a minute ago."""
+        with vendor_calls():
+            return guests.guest_record(self.look(external_id, *guests.PATHS)[0])
 
     def find(self, name: str) -> VmRecord:
         with vendor_calls():

@@ -48,6 +48,7 @@ PLUGIN = Plugin(
             keep_disks=True,
             description=True,
             firmwares=frozenset({"bios", "uefi"}),
+            guest=True,
         ),
         power=PowerFeatures(pause=True, soft_stop=True, reset=True),
         reshape=ReshapeFeatures(

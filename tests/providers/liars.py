@@ -14,6 +14,7 @@ from providers.base import (
     Cancelled,
     Config,
     Driver,
+    GuestRecord,
     ImageRecord,
     NetworkRecord,
     NetworkSpec,
@@ -401,6 +402,20 @@ def keeps_an_empty_output(driver: FakeDriver) -> None:
     bend(driver.consoles, output=lambda vm: b"")
 
 
+def speaks_for_guests_that_are_off(driver: FakeDriver) -> None:
+    bend(driver.machines, guest=lambda vm: GuestRecord(hostname=driver.machines.get(vm).name))
+
+
+def finds_file_systems_on_strange_disks(driver: FakeDriver) -> None:
+    honest = driver.machines.guest
+
+    def dreaming(external_id: str) -> GuestRecord:
+        told = honest(external_id)
+        return replace(told, file_systems=tuple(replace(each, disks=("sdz",)) for each in told.file_systems or ()))
+
+    bend(driver.machines, guest=dreaming)
+
+
 def says_nothing_of_what_waits(driver: FakeDriver) -> None:
     set_vcpus = present(driver.reshape).set_vcpus
     bend(present(driver.reshape), set_vcpus=lambda vm, vcpus: replace(set_vcpus(vm, vcpus), pending=()))
@@ -603,6 +618,14 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (types_into_thin_air, "consoles::keys_are_pressed_on_a_running_vm_only"),
     (shows_an_empty_picture, "consoles::the_screen_of_a_running_vm_can_be_pictured"),
     (keeps_an_empty_output, "consoles::what_the_serial_line_said_is_some_of_it_or_a_conflict"),
+    (
+        speaks_for_guests_that_are_off,
+        "guest::a_guest_tells_of_file_systems_that_its_disks_can_hold_or_nobody_answers",
+    ),
+    (
+        finds_file_systems_on_strange_disks,
+        "guest::a_guest_tells_of_file_systems_that_its_disks_can_hold_or_nobody_answers",
+    ),
     (measures_what_is_off, "metrics::a_vm_that_is_on_is_measured_and_one_that_is_off_is_not"),
     (counts_backwards, "metrics::counters_of_a_vm_only_grow"),
     (measures_one_by_one, "metrics::measuring_costs_the_same_for_one_vm_and_for_many"),

@@ -157,6 +157,10 @@ def test_info_may_be_cut_to_fields_and_printed(k: Kbase) -> None:
     assert json.loads(k.info("web-1", output="json"))["name"] == "web-1"
     assert yaml.safe_load(k.info("web-1", output="yaml"))["name"] == "web-1"
     assert "VmRecord" in k.info("web-1", debug=True)["debug"]
+    told = k.info("web-1", guest=True)["guest"]
+    assert (told["hostname"], told["os"]) == ("web-1", "Debian GNU/Linux 13 (trixie)")
+    assert [(each["mountpoint"], each["disks"]) for each in told["filesystems"]] == [("/", ["vda"]), ("/boot", ["vda"])]
+    assert k.info("mail", guest=True)["guest"] == {}, "it is off"
     assert k.info("anything", vm=k.vm("web-2"))["name"] == "web-2"
     with pytest.raises(InvalidRequest):
         k.info("web-1", output="xml")

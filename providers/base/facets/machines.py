@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from providers.base.errors import NotFound
+from providers.base.errors import NotFound, NotSupported
 from providers.base.progress import QUIET, Progress
-from providers.base.records import VmRecord
+from providers.base.records import GuestRecord, VmRecord
 from providers.base.specs import VmSpec
 
 
@@ -58,3 +58,11 @@ class Machines(ABC):
             if record.name == name:
                 return self.get(record.external_id)
         raise NotFound(f"There is no VM called “{name}”.")
+
+    def guest(self, external_id: str) -> GuestRecord:
+        """What the guest of a running VM tells of itself now; an agent that is silent is waited for seconds at most.
+
+        Raises Conflict when the VM does not run or no agent answers in it, NotFound when it is gone, NotSupported where
+        `MachineFeatures.guest` was not probed.
+        """
+        raise NotSupported

@@ -18,6 +18,7 @@ from providers.base import (
     ConsoleKind,
     DiskSpec,
     GuestFile,
+    GuestRecord,
     GuestUser,
     ImageSpec,
     NicSpec,
@@ -134,6 +135,25 @@ def test_its_address_is_known_to_get_and_to_list(backend: Backend, guest: VmReco
 
 def _measured(backend: Backend, external_id: str) -> VmSample:
     return next(each for each in backend.driver.metrics.sample() if each.external_id == external_id)
+
+
+def told_by_its_agent(backend: Backend, external_id: str, timeout_s: float = 60) -> GuestRecord:
+    """As soon as it answers."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            return backend.driver.machines.guest(external_id)
+        except Conflict:
+            assert time.monotonic() < end
+            time.sleep(0.25)
+
+
+def test_its_agent_tells_in_which_disk_a_file_system_lies(
+    backend: Backend, guest: VmRecord, terminal: Terminal
+) -> None:
+    del terminal
+    told = told_by_its_agent(backend, guest.external_id)
+    assert [(each.mount_point, each.type, each.disks) for each in told.file_systems or ()] == [("/", "ext4", ("vda",))]
 
 
 def test_what_it_uses_is_measured(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:

@@ -26,7 +26,7 @@ from providers.base import (
 )
 from providers.guest.passwords import hash_password
 from providers.kvm.testing import Backend
-from tests.providers.kvm.test_guest import GUEST, PASSWORD, SHUTDOWN, Terminal, until
+from tests.providers.kvm.test_guest import GUEST, PASSWORD, SHUTDOWN, Terminal, told_by_its_agent, until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -170,6 +170,22 @@ def test_the_agent_tells_addresses_that_no_lease_tells(backend: Backend, guest: 
     until(lambda: {nic.addresses_source for nic in machines.get(guest.external_id).nics or ()} == {"agent"})
     record = machines.get(guest.external_id)
     assert [nic.addresses for nic in record.nics or ()] == [("10.213.7.9", "2001:db8:7::9"), ("10.214.7.9",)]
+
+
+def test_the_agent_tells_of_the_guests_file_systems(backend: Backend, guest: VmRecord, shell: Shell) -> None:
+    told = told_by_its_agent(backend, guest.external_id)
+    roots = {each.mount_point: each for each in told.file_systems or ()}
+    root = roots["/"]
+    # The watchdog's old bus makes the guest count buses anew, so that nobody can know the disk by its place.
+    assert (root.type, root.disks) == ("ext4", ())
+    said = shell.run("df -k / | tail -n 1").split()
+    assert root.total_bytes is not None
+    assert root.used_bytes is not None
+    # df leaves out what is kept for root, and the guest writes its logs meanwhile.
+    assert root.total_bytes / 1024 == pytest.approx(int(said[1]), rel=0.1)
+    assert root.used_bytes / 1024 == pytest.approx(int(said[2]), rel=0.1)
+    assert told.hostname == "shaped"
+    assert told.os == shell.run(". /etc/os-release; echo $PRETTY_NAME")
 
 
 def _needs_recovery(folder: Path, layer: str) -> bool:

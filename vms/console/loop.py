@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 #: The other side is gone, or worse: whatever is waited for is to be tried, and will fail.
 _OVER = ~(READ | WRITE)
-#: After something was carried its answer is looked for so long before the thread goes to sleep: a machine echoes a key
-#: within this time, and to be woken takes as long again. A loop on which nothing moves sleeps all the same.
+#: To be woken takes as long as the echo of a key, so for that long it is looked for without going to sleep.
 WAKEFUL_S = 50e-6
+SHORT_BYTES = 512
 Ready = Callable[[int], None]
 Later = Callable[[], None]
 
@@ -55,6 +55,7 @@ class Loop:
         self._door.setblocking(False)
         self._knocker.setblocking(False)
         self._running = True
+        self._wakeful_until = 0.0
         self.watch(self._door, READ, self._answer_door)
 
     @functools.cached_property
@@ -103,6 +104,11 @@ class Loop:
         with contextlib.suppress(OSError):
             self._knocker.send(b"\0")
 
+    def went_out(self, length: int) -> None:
+        """So many bytes were sent on. Of few, as people type and machines echo, more may come at once."""
+        if length <= SHORT_BYTES:
+            self._wakeful_until = time.monotonic() + WAKEFUL_S
+
     def _answer_door(self, events: int) -> None:
         del events
         with contextlib.suppress(BlockingIOError):
@@ -115,12 +121,14 @@ class Loop:
 
     def run(self) -> None:
         poll, timers, table, now = self._epoll.poll, self._timers, self._ready, time.monotonic
-        wakeful_until = 0.0
         while self._running:
-            found = poll(0)
-            if not found:
-                if now() < wakeful_until:
+            if self._wakeful_until:
+                found = poll(0)
+                if not found:
+                    if now() > self._wakeful_until:
+                        self._wakeful_until = 0.0
                     continue
+            else:
                 found = poll(max(0.0, timers[0][0] - now()) if timers else None)
             for number, events in found:
                 # What came before in this round may have ended this one.
@@ -131,8 +139,7 @@ class Loop:
                     ready(READ | WRITE if events & _OVER else events)
                 except Exception:
                     logger.exception("A console's callback failed")
-            wakeful_until = now() + WAKEFUL_S
-            if timers and timers[0][0] <= wakeful_until - WAKEFUL_S:
+            if timers and timers[0][0] <= now():
                 self._ring()
 
     def stop(self) -> None:

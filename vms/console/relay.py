@@ -169,6 +169,7 @@ class Relay:
         for portion in portions:
             self.from_machine += len(portion)
             self._give(portion)
+            self._loop.went_out(len(portion))
         # A read that was not filled has taken all that was there.
         is_filled = bool(portions) and len(portions[-1]) == len(PORTION)
         self._streams = is_filled and self._gate is None and self._machine.is_bare
@@ -245,6 +246,7 @@ class Relay:
             self._machine.push(data)
         except Gone as exc:
             raise Refused(Code.ENDED) from exc
+        self._loop.went_out(len(data))
 
     # -- what to wait for ----------------------------------------------------------------------------------------------
 

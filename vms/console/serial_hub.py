@@ -85,6 +85,7 @@ class Hub:
         except Gone:
             self.end(Closing(Code.ENDED))
         else:
+            self.loop.went_out(len(data))
             self.update()
 
     def keep_alive(self) -> None:

@@ -86,6 +86,7 @@ class Seat:
             self.on_end(LEFT)
             return
         self.from_machine += len(data)
+        self._hub.loop.went_out(len(data))
         self._behind = self._behind + len(data) if self._ws.is_full else 0
         self.update()
 

@@ -22,6 +22,8 @@ from vms.view_parts import action_called, user_of, valid_uuids
 MOST_AT_ONCE = 500
 #: Names and reasons travel in a header, which has its limits; open pages hear of the rest by their stream.
 MOST_TOLD = 20
+#: Of a machine that this is not offered for: no right, or its provider cannot do it.
+NOT_HERE = "You may not do this here."
 
 
 @require_POST
@@ -41,6 +43,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
     if not vms:
         return _bulk_answer(request, "Select some machines first.", [], [], "warning")
     if chosen.asks and not _bulk_is_confirmed(request, chosen, vms):
+        able, refused = _sorted_out(chosen, vms, user)
+        # A question whose every answer is “nothing happens” is not asked.
+        if not able:
+            return _bulk_answer(request, _bulk_sentence(chosen, [], refused), vms, refused, "warning")
         return _bulk_question(request, chosen, vms)
     if chosen.form is not None:
         first = chosen.form(_first_able(chosen, vms, user), user, request.POST)
@@ -55,6 +61,21 @@ def bulk(request: HttpRequest) -> HttpResponse:
         except ActionRefused as refusal:
             skipped.append((vm, refusal.reason))
     return _bulk_answer(request, _bulk_sentence(chosen, done, skipped), vms, skipped, "success" if done else "warning")
+
+
+def _sorted_out(
+    action: VmAction, vms: list[VirtualMachine], user: User
+) -> tuple[list[VirtualMachine], list[tuple[VirtualMachine, str]]]:
+    """Those that it can be done to now, and the others, each with its reason."""
+    able: list[VirtualMachine] = []
+    refused: list[tuple[VirtualMachine, str]] = []
+    for vm in vms:
+        check = action.check(vm, user)
+        if check.is_allowed:
+            able.append(vm)
+        else:
+            refused.append((vm, check.reason or NOT_HERE))
+    return able, refused
 
 
 def _bulk_options(request: HttpRequest, action: VmAction, vm: VirtualMachine) -> dict[str, Any]:
@@ -89,6 +110,8 @@ def _bulk_question(
     request: HttpRequest, action: VmAction, vms: list[VirtualMachine], form: ActionForm | None = None, status: int = 200
 ) -> HttpResponse:
     user = user_of(request)
+    able, refused = _sorted_out(action, vms, user)
+    count = number_words(len(vms), "machine")
     words: dict[str, int] = {}
     for vm in vms:
         word = looks.vm_badge(vm).word.lower()
@@ -96,13 +119,13 @@ def _bulk_question(
     context = {
         "action": action,
         "vms": vms,
-        "count": number_words(len(vms), "machine"),
-        "title": _bulk_title(action, number_words(len(vms), "machine")),
-        "by_state": ", ".join(f"{count} {word}" for word, count in sorted(words.items(), key=lambda item: -item[1])),
+        "title": _bulk_title(action, count),
+        "submit": f"{action.label} {f'{len(able)} of {count}' if refused else count}",
+        "by_state": ", ".join(f"{number} {word}" for word, number in sorted(words.items(), key=lambda item: -item[1])),
         "must_type": _must_type(action, vms),
-        "form": form or (action.form(_first_able(action, vms, user), user) if action.form else None),
+        "form": form or (action.form((able or vms)[0], user) if action.form else None),
         "is_dialog": is_htmx(request),
-        "skipped": sum(not action.check(vm, user).is_allowed for vm in vms),
+        "skipped": _skipped_words(refused),
     }
     return render(request, "vms/_bulk_ask.html" if is_htmx(request) else "vms/bulk_ask.html", context, status=status)
 
@@ -116,10 +139,17 @@ def _bulk_sentence(action: VmAction, done: list[VirtualMachine], skipped: list[t
     """ "Starting 3 machines. 1 was skipped: It is running already." """
     parts = [f"{action.doing} {number_words(len(done), 'machine')}."] if done else []
     if skipped:
-        reasons = list(dict.fromkeys(reason for _, reason in skipped))
-        were = "1 was" if len(skipped) == 1 else f"{len(skipped)} were"
-        parts.append(f"{were} skipped: {reasons[0]}" if len(reasons) == 1 else f"{were} skipped.")
+        parts.append(_skipped_words(skipped, "was", "were"))
     return " ".join(parts)
+
+
+def _skipped_words(skipped: list[tuple[VirtualMachine, str]], one: str = "is", several: str = "are") -> str:
+    """ "1 is skipped: It is running already."; empty when none is."""
+    if not skipped:
+        return ""
+    reasons = list(dict.fromkeys(reason for _, reason in skipped))
+    words = f"{len(skipped)} {one if len(skipped) == 1 else several} skipped"
+    return f"{words}: {reasons[0]}" if len(reasons) == 1 else f"{words}."
 
 
 def _bulk_answer(

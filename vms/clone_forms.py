@@ -159,7 +159,7 @@ class DeleteForm(ActionForm):
     body_template = "vms/_delete.html"
 
     keep_disks = forms.BooleanField(
-        required=False, label="Keep its disks", help_text="They stay as volumes and can be attached to another machine."
+        required=False, label="Keep the disks", help_text="They stay as volumes and can be attached to another machine."
     )
 
     def dress(self) -> None:

@@ -2,7 +2,8 @@
 import { valuesOf } from "./action-form.js";
 
 const bar = () => document.getElementById("bulk");
-const boxes = () => [...document.querySelectorAll("input[name=vm]")];
+// Of the rows alone: a question that is open names its machines too, in fields that nobody sees.
+const boxes = () => [...document.querySelectorAll("[data-row] input[name=vm]")];
 let last = null;
 // The filters of a list whose every machine is chosen, also those of its other pages; null while boxes say which.
 let matching = null;
@@ -33,7 +34,7 @@ export function clear() {
 }
 
 document.addEventListener("click", (event) => {
-  const box = event.target.closest("input[name=vm]");
+  const box = event.target.closest("[data-row] input[name=vm]");
   if (box) {
     const all = boxes();
     if (event.shiftKey && last?.isConnected) {

@@ -72,7 +72,7 @@ document.body.addEventListener("htmx:afterSwap", () => {
   if (!kept) return;
   const { rows, checked, cursor, row, index } = kept;
   kept = null;
-  document.querySelectorAll("input[name=vm]").forEach((box) => { box.checked = checked.includes(box.value); });
+  document.querySelectorAll("[data-row] input[name=vm]").forEach((box) => { box.checked = checked.includes(box.value); });
   document.querySelectorAll("#results [data-row]").forEach((one) => one.classList.toggle("is-new", !rows.has(one.id)));
   if (cursor) document.getElementById(cursor)?.classList.add("is-cursor");
   const found = row && document.getElementById(row);

@@ -308,6 +308,20 @@ def test_bulk_asks_with_counts_by_state(make_vm: Any, alice: User, client_of: Cl
     assert Job.objects.count() == 3
 
 
+def test_a_bulk_question_says_what_is_skipped_and_is_not_asked_for_nothing(
+    make_vm: Any, alice: User, client_of: ClientOf
+) -> None:
+    off, on = make_vm(name="off"), make_vm(name="on", power="running")
+    client = client_of(alice)
+    question = text_of(client.post("/vms/bulk", {"action": "stop", "vm": [off.uuid, on.uuid]}, headers=HTMX))
+    assert "1 is skipped: It is off." in question
+    assert "Shut down 1 of 2 machines" in question
+    told = client.post("/vms/bulk", {"action": "stop", "vm": [off.uuid]}, headers=HTMX)
+    assert told.status_code == 204
+    assert "1 was skipped: It is off." in told["HX-Trigger"]
+    assert not Job.objects.exists()
+
+
 def test_bulk_never_reaches_strangers_machines(make_vm: Any, charlie: User, client_of: ClientOf) -> None:
     vm = make_vm()
     response = client_of(charlie).post("/vms/bulk", {"action": "start", "vm": [vm.uuid, "x"]}, headers=HTMX)

@@ -8,7 +8,7 @@ from typing import Any
 from kvweb.accounts.models import User
 from kvweb.ui.badges import Badge
 from storage.models import Image, Pool, Volume
-from vms import looks
+from vms import file_systems, looks
 from vms.disk_forms import is_data
 from vms.models import VirtualMachine
 from vms.tab import Tab
@@ -98,6 +98,7 @@ def _context(vm: VirtualMachine, user: User) -> dict[str, Any]:
         "acts": looks.buttons_of(vm, user, "disks"),
         "can_change": vm.can.disks is not None,
         "has_drive": any(not is_data(disk) for disk in vm.disks or []),
+        **file_systems.context_of(vm),
     }
 
 

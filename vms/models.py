@@ -159,6 +159,25 @@ class VirtualMachine(models.Model):
         return self.consoles is None or kind.value in self.consoles
 
 
+class GuestReading(models.Model):
+    """What the guest of a machine told last of itself, by its agent: strangers' text."""
+
+    vm = models.OneToOneField(VirtualMachine, on_delete=models.CASCADE, related_name="guest_reading")
+    #: When it told; None: never yet.
+    told_at = models.DateTimeField(null=True, blank=True)
+    #: Why it told nothing when it was last asked; empty: it did.
+    problem = models.CharField(max_length=500, blank=True)
+    os = models.CharField(max_length=255, blank=True)
+    hostname = models.CharField(max_length=255, blank=True)
+    #: Names of who is signed in; None: not told.
+    users = models.JSONField(null=True, blank=True)
+    #: Dicts with the fields of GuestFileSystem; None: not told.
+    file_systems = models.JSONField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"What the guest of {self.vm} told"
+
+
 class GuestLink(models.Model):
     """An address by which a colleague without an account opens one console of one machine until it expires."""
 

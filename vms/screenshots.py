@@ -7,7 +7,6 @@ the console looks at a page that shows it; it is small, kept for minutes, and a 
 from __future__ import annotations
 
 import io
-import logging
 import os
 import secrets
 import time
@@ -15,20 +14,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
-import redis
 from django.conf import settings
 from PIL import Image
 
 from kvweb.accounts.access import Person, allowed
-from kvweb.events.bus import redis_client
 from providers.base import Picture
+from vms import looking
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
-logger = logging.getLogger(__name__)
-
-#: A page that has not asked for so long is not looked at any more; pages ask every ten seconds.
-LOOK_S = 35
 #: How old a picture may be before the next one is taken: on a machine's own page, and in a list of many.
 PAGE_S, LIST_S = 5.0, 30.0
 KEPT_S = 600.0
@@ -64,36 +58,15 @@ def may_see(vm: VirtualMachine, user: Person) -> bool:
 # -- who looks ---------------------------------------------------------------------------------------------------------
 
 
-def _key(provider: UUID, place: str) -> str:
-    return f"screens:{place}:{provider}"
-
-
 def look(vms: Iterable[VirtualMachine], *, place: str) -> None:
-    """Somebody looks at these machines on a "page" or in a "list". Without Redis there are no new pictures."""
-    until = time.time() + LOOK_S
-    try:
-        pipe = redis_client().pipeline(transaction=False)
-        for vm in vms:
-            key = _key(vm.provider.uuid, place)
-            pipe.zadd(key, {vm.uuid.hex: until})
-            pipe.expire(key, LOOK_S * 4)
-        pipe.execute()
-    except redis.RedisError as exc:
-        logger.info("That somebody looks at screens could not be told: %s", exc)
+    """Somebody looks at these machines on a "page" or in a "list"."""
+    looking.look(f"screens:{place}", vms)
 
 
 def looked_at(provider: UUID) -> dict[UUID, float]:
     """Machines of this provider that somebody looks at, with how many seconds old their picture may be."""
-    now = time.time()
-    try:
-        pipe = redis_client().pipeline(transaction=False)
-        for place in ("list", "page"):
-            pipe.zremrangebyscore(_key(provider, place), "-inf", now)
-            pipe.zrange(_key(provider, place), 0, -1)
-        _, listed, _, shown = pipe.execute()
-    except redis.RedisError:
-        return {}
-    return {UUID(name.decode()): age for names, age in ((listed, LIST_S), (shown, PAGE_S)) for name in names}
+    places = (("list", LIST_S), ("page", PAGE_S))
+    return {uuid: age for place, age in places for uuid in looking.looked_at(f"screens:{place}", provider)}
 
 
 # -- where they are kept -----------------------------------------------------------------------------------------------

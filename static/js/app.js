@@ -17,4 +17,5 @@ import "./tabs.js";
 import "./charts.js";
 import "./sparklines.js";
 import "./screens.js";
+import "./while-shown.js";
 import "./reading.js";

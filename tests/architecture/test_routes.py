@@ -59,6 +59,7 @@ GET  /vms/{vm}/                        in      404     200     200     200     2
 GET  /vms/{vm}/header                  in      404     200     200     200     200     200
 GET  /vms/{vm}/menu                    in      404     200     200     200     200     200
 GET  /vms/{vm}/disks                   in      404     200     200     200     200     200
+GET  /vms/{vm}/file-systems            in      404     200     200     200     200     200
 GET  /vms/{vm}/networks                in      404     200     200     200     200     200
 GET  /vms/{vm}/snapshots               in      404     200     200     200     200     200
 GET  /vms/{vm}/history                 in      404     200     200     200     200     200

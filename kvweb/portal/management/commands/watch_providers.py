@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand
 
 from kvweb.portal.measure import Meters
 from kvweb.portal.watch import Watcher
-from vms.screenshots_camera import Cameras
+from vms.file_systems_reader import readers
+from vms.screenshots_camera import cameras
 
 
 class Command(BaseCommand):
@@ -23,8 +24,11 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         measuring = threading.Thread(target=Meters().run, args=(stop,), name="measure", daemon=True)
         measuring.start()
-        picturing = threading.Thread(target=Cameras().run, args=(stop,), name="screens", daemon=True)
+        picturing = threading.Thread(target=cameras().run, args=(stop,), name="screens", daemon=True)
         picturing.start()
+        reading = threading.Thread(target=readers().run, args=(stop,), name="guests", daemon=True)
+        reading.start()
         Watcher().run(stop)
         measuring.join(timeout=5)
         picturing.join(timeout=5)
+        reading.join(timeout=5)

@@ -93,7 +93,7 @@ def test_a_machine_that_is_off_is_not_asked_and_shows_what_was_told_last(
     machine: MakeMachine, vm: VirtualMachine, alice: User, client_of: ClientOf, looked: set[UUID]
 ) -> None:
     off = machine("off")
-    assert "off does not run. Its guest tells" in part(off, client_of(alice))
+    assert "The machine does not run. Its guest tells" in part(off, client_of(alice))
     asked(vm)
     VirtualMachine.objects.filter(pk=vm.pk).update(power="stopped")
     assert "This is what its guest told last" in part(vm, client_of(alice))

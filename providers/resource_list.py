@@ -9,12 +9,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET
 
 from kvweb.accounts.models import User
-from kvweb.ui.htmx import is_htmx, target
+from kvweb.ui.htmx import is_htmx, part_of_list, target
 from providers.models import Health, Provider
 from providers.resource_views import ResourcePages, user_of
 from providers.resources import Resource, with_jobs
@@ -124,7 +123,7 @@ class ResourceListPages(ResourcePages[R]):
         )
 
     def list_view(self, request: HttpRequest) -> HttpResponse:
-        """The list; htmx gets the part below the search field."""
+        """The list; htmx gets the part below the search field, or the counts alone, when there is news of a row."""
         user, filters = user_of(request), self.filters(request)
         found = self.narrow(_with_words(self.visible_to(user), filters.text, self.searched), filters)
         groups = self._groups(found)
@@ -136,15 +135,27 @@ class ResourceListPages(ResourcePages[R]):
             )
             for state in ("", *self.states)
         }
+        if is_htmx(request) and target(request) == "chips":
+            return part_of_list(
+                request, "parts/state_chips.html", {"chips": self._chips(filters, counts), "filters": filters}
+            )
         total = counts[filters.state]
         page = Page[R]([], total, max(1, min(_number(request.GET.get("page", "")), -(-total // PAGE_SIZE) or 1)))
         if total:
             page.items = self._items(found, filters, page.number)
         context = self._list_context(request, user, page, filters, groups, counts)
         is_part = is_htmx(request) and target(request) == "results"
-        response = render(request, "resources/_results.html" if is_part else f"{self.folder}/list.html", context)
-        response.headers["Vary"] = "HX-Request, HX-Target"
-        return response
+        return part_of_list(request, "resources/_results.html" if is_part else f"{self.folder}/list.html", context)
+
+    def _chips(self, filters: Filters, counts: dict[str, int]) -> list[dict[str, Any]]:
+        """The states to choose from, each with how many there are; none where there is nothing to choose."""
+        chips = [{"state": "", "label": "All", "count": counts[""], "is_alarm": False}]
+        chips += [
+            {"state": name, "label": state.label, "count": counts[name], "is_alarm": state.is_alarm}
+            for name, state in self.states.items()
+            if counts[name] or filters.state == name
+        ]
+        return chips if len(chips) > 2 or filters.state else []
 
     def _groups(self, found: QuerySet[R]) -> list[dict[str, Any]]:
         """How many in each state at each provider: one query for all counts of the page, and one for the names, since
@@ -182,17 +193,11 @@ class ResourceListPages(ResourcePages[R]):
         counts: dict[str, int],
     ) -> dict[str, Any]:
         unreachable = [group["provider__name"] for group in groups if group["provider__health"] == Health.FAILED]
-        chips = [{"state": "", "label": "All", "count": counts[""], "is_alarm": False}]
-        chips += [
-            {"state": name, "label": state.label, "count": counts[name], "is_alarm": state.is_alarm}
-            for name, state in self.states.items()
-            if counts[name] or filters.state == name
-        ]
         return {
             "page": page,
             "filters": filters,
             "rows": self.rendered(page.items, user),
-            "chips": chips if len(chips) > 2 or filters.state else [],
+            "chips": self._chips(filters, counts),
             "columns": self._columns(filters.sort),
             "providers": {group["provider__name"]: group["all"] for group in groups},
             "unreachable": ", ".join(unreachable),

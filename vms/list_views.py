@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from kvweb.accounts.access import allowed, allowed_somewhere
 from kvweb.accounts.models import User
 from kvweb.accounts.services import UNASSIGNED_NAME
-from kvweb.ui.htmx import is_htmx, target
+from kvweb.ui.htmx import is_htmx, part_of_list, target
 from kvweb.ui.words import number_words
 from vms import listing, looks
 from vms import rows as rendered
@@ -29,7 +29,7 @@ def _number(text: str, default: int) -> int:
 
 @require_GET
 def vm_list(request: HttpRequest) -> HttpResponse:
-    """The list; htmx gets the part below the search field."""
+    """The list; htmx gets the part below the search field, or the counts alone, when there is news of a row."""
     user = user_of(request)
     query = request.GET
     page = listing.page(
@@ -44,8 +44,11 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         for state, label in [("", "All"), *((state, label) for state, (label, _) in STATES.items())]
         if page.counts[state] or state in {"", "running", "off", page.filters.state}
     ]
+    if is_htmx(request) and target(request) == "chips":
+        return part_of_list(request, "parts/state_chips.html", {"chips": chips, "filters": page.filters})
     context = {
         "page": page,
+        "filters": page.filters,
         "rows": rendered.rows(page.vms, user, with_project=several_projects),
         "chips": chips,
         "columns": _columns(page.filters.sort, several_projects=several_projects),
@@ -63,9 +66,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
     }
     request.active_jobs = page.active_jobs  # type: ignore[attr-defined]
     template = "vms/_results.html" if is_htmx(request) and target(request) == "results" else "vms/list.html"
-    response = render(request, template, context)
-    response.headers["Vary"] = "HX-Request, HX-Target"
-    return response
+    return part_of_list(request, template, context)
 
 
 def _found_words(user: User, page: listing.Page) -> dict[str, Any] | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 Level = Literal["success", "info", "warning", "error"]
 
@@ -19,6 +20,13 @@ def is_htmx(request: HttpRequest) -> bool:
 def target(request: HttpRequest) -> str:
     """The id of the element that the answer will replace."""
     return request.headers.get("HX-Target", "")
+
+
+def part_of_list(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """A list page or a part of it at the same address; caches are told what tells them apart."""
+    response = render(request, template, context)
+    response.headers["Vary"] = "HX-Request, HX-Target"
+    return response
 
 
 def trigger(response: HttpResponseBase, **events: Any) -> None:

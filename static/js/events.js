@@ -11,6 +11,7 @@ const POLL_MS = 4000;
 const GATHER_MS = 50;
 // While much happens, a page asks at most this often.
 const AT_MOST_EVERY_MS = 400;
+const CHIPS_AT_MOST_EVERY_MS = 1500;
 const SAY_LOST_AFTER_MS = 4000;
 
 const sign = document.querySelector("[data-live-state]");
@@ -49,8 +50,8 @@ function address() {
   return `/events?${query}`;
 }
 
-async function text(url) {
-  const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+async function text(url, headers = {}) {
+  const answer = await fetch(url, { headers: { "HX-Request": "true", ...headers }, credentials: "same-origin" });
   if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
   return answer.text();
 }
@@ -96,6 +97,7 @@ async function work() {
     const health = prefix === "vm:" && has("provider");
     if ((created || health) && list.dataset.livePage) tasks.push(renewPage(list));
     else if (shown.length || (health && all.length)) tasks.push(fetchRows(list, (health ? all : shown).map((subject) => subject.slice(prefix.length))));
+    if (!(created || health) && has(prefix.slice(0, -1))) renewChips();
   }
   for (const part of document.querySelectorAll("[data-live]")) {
     const names = part.dataset.live.split(" ");
@@ -107,6 +109,19 @@ async function work() {
   if (has("job")) tasks.push(renewCounts());
   const ends = await Promise.allSettled(tasks);
   if (ends.some((end) => end.reason?.status === 401)) stop("Signed out: sign in again for news");
+}
+
+// The counts beside a list's filters: also rows of its other pages change them.
+let chipsTimer = 0;
+function renewChips() {
+  if (!document.getElementById("chips")) return;
+  chipsTimer ||= setTimeout(async () => {
+    chipsTimer = 0;
+    const html = await text(location.pathname + location.search, { "HX-Target": "chips" }).catch(() => "");
+    const scrolled = document.getElementById("chips")?.scrollLeft;
+    parse(html).forEach(swap);
+    if (scrolled) document.getElementById("chips").scrollLeft = scrolled;
+  }, CHIPS_AT_MOST_EVERY_MS);
 }
 
 let countsTimer = 0;

@@ -10,6 +10,7 @@ import pytest
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job, JobLine
 from tests.browsing import AXE
+from vms.models import VirtualMachine
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -183,3 +184,9 @@ def test_a_machine_that_came_anew_stands_out(make_vm: Any, alice: User, open_pag
     )
     page.locator(f"#vm-{new.uuid}.is-new").wait_for()
     assert not page.locator(f"#vm-{old.uuid}.is-new").count()
+    VirtualMachine.objects.filter(pk=new.pk).update(power="running")
+    # What news of one row makes the page do: the counts beside the filters follow it.
+    page.evaluate(
+        "id => document.body.dispatchEvent(new CustomEvent('rows', { detail: { ids: [id] } }))", str(new.uuid)
+    )
+    page.locator("#chips", has_text="Running 1").wait_for()

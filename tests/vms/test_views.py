@@ -128,6 +128,18 @@ def test_htmx_gets_the_part_below_the_search_field(make_vm: Any, alice: User, cl
     assert "<html" not in part
 
 
+def test_the_counts_of_the_filters_come_alone_when_there_is_news_of_a_row(
+    make_vm: Any, alice: User, client_of: ClientOf
+) -> None:
+    make_vm(power="running")
+    make_vm()
+    part = text_of(client_of(alice).get("/vms/?state=off", headers={**HTMX, "HX-Target": "chips"}))
+    assert part.lstrip().startswith('<nav id="chips"')
+    assert "Running <b>1</b>" in part
+    assert 'aria-current="true">Off <b>1</b>' in part
+    assert "data-row" not in part
+
+
 def test_sorting_and_pages_are_in_the_address(make_vm: Any, alice: User, client_of: ClientOf) -> None:
     for number in range(30):
         make_vm(name=f"vm-{number:02}", memory_mib=512 + number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -120,7 +121,7 @@ def test_an_image_is_fetched_and_a_bad_one_leaves_nothing(
     signed_in: Page, portal: Portal, hypervisor: libvirt.virConnect, shop: Vendor
 ) -> None:
     page = signed_in
-    name = f"{OWN}-fetched.img"
+    name = f"{OWN}-{secrets.token_hex(3)}-fetched.img"
     url = shop.offer(f"/{name}", CONTENT)
     page.goto(f"{portal.url}/images/add?from=url")
     page.get_by_label("Address").fill(url)

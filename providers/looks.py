@@ -1,43 +1,15 @@
-"""How providers look on pages: badge, what is wrong and what to do about it, what they can do in words."""
+"""How providers look on pages: badge, what is wrong and what to do about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
 from kvweb.jobs.models import Job
 from kvweb.ui.badges import Badge, badge_of
 from kvweb.ui.words import size_words
-from providers.base import Capabilities, MachineFeatures, Plugin, ProviderError
+from providers.base import Plugin, ProviderError
 from providers.models import Health, Provider
 from providers.registry import plugin
-
-#: Facet → its word and icon, in the order in which people ask for them.
-FACETS: dict[str, tuple[str, str]] = {
-    "machines": ("Machines", "device-desktop"),
-    "power": ("Power", "power"),
-    "consoles": ("Consoles", "terminal-2"),
-    "snapshots": ("Snapshots", "camera"),
-    "clones": ("Clones", "copy"),
-    "migration": ("Migration", "arrow-right"),
-    "reshape": ("Resize", "adjustments"),
-    "disks": ("Disks", "database"),
-    "nics": ("Network cards", "plug"),
-    "images": ("Images", "photo"),
-    "pools": ("Pools", "stack-2"),
-    "volumes": ("Volumes", "box"),
-    "networks": ("Networks", "network"),
-    "subnets": ("Subnets", "route"),
-    "flavors": ("Flavors", "layout-grid"),
-    "firewalls": ("Firewalls", "shield"),
-    "load_balancers": ("Load balancers", "arrows-split-2"),
-    "dns": ("DNS", "world"),
-    "buckets": ("Buckets", "bucket"),
-    "host": ("Host facts", "server"),
-    "metrics": ("Metrics", "chart-line"),
-    "events": ("Live news", "activity"),
-}
 
 #: A host's way of running machines, in words.
 VIRTUALISATION = {
@@ -57,18 +29,6 @@ ADVICE = {
     "unknown_kind": "Bring the kind's folder or package back, or remove this provider.",
     "invalid_request": "Correct the settings with “Edit”.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """One facet in words."""
-
-    name: str
-    label: str
-    icon: str
-    details: str = ""
-    #: The kind can do it, but this provider cannot, as its last check found.
-    is_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,54 +112,3 @@ def verdict(provider: Provider, last_check: Job | None) -> Verdict:
     if provider.health == Health.UNKNOWN:
         return Verdict("Its connection has not been checked yet.", level="off")
     return Verdict("The portal is connected and can do everything below.")
-
-
-def chips(found: Capabilities, declared: Capabilities | None = None) -> list[Chip]:
-    """What it can do; with `declared`, also what its kind could and it cannot."""
-    listed = []
-    for name, (label, icon) in FACETS.items():
-        features: BaseModel | None = getattr(found, name)
-        if features is not None:
-            listed.append(Chip(name, label, icon, _words(features)))
-        elif declared is not None and getattr(declared, name) is not None:
-            listed.append(Chip(name, label, icon, is_absent=True))
-    return listed
-
-
-#: Features whose name alone would not tell a person what they are; lists without a word here are told by their values.
-WORDS = {
-    "create_from_image": "from an image",
-    "create_from_iso": "from an ISO",
-    "create_empty": "empty ones",
-    "own_size": "any size",
-    "cloud_init": "first-boot settings",
-    "several_nics": "several network cards",
-    "full_copy": "full copies of images",
-    "keep_disks": "deleting without the disks",
-    "soft_stop": "shutting down politely",
-    "hot_plug": "while running",
-    "existing": "existing volumes",
-    "iso": "ISO drives",
-    "isos": "ISOs",
-    "vcpus": "CPUs",
-    "tree": "a tree of them",
-    "memory": "memory",
-    "zones": "own zones",
-    "attach": "attaching to machines",
-    "overcommit": "more CPUs than the host has",
-}
-
-
-def _words(features: BaseModel) -> str:
-    """ "From an image, any size; bios, uefi": what is true, then what there is to choose."""
-    true = [WORDS.get(name, name.replace("_", " ")) for name, value in features if value is True]
-    choices = [", ".join(sorted(map(str, value))) for _, value in features if isinstance(value, frozenset) and value]
-    limits = [
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in features
-        if value and not isinstance(value, bool | frozenset | dict)
-    ]
-    if isinstance(features, MachineFeatures) and features.zones:
-        choices.append(", ".join(features.zones.values()))
-    told = "; ".join(filter(None, [", ".join(true + limits), *choices]))
-    return told[:1].upper() + told[1:]

@@ -23,6 +23,7 @@ from kvweb.jobs import selectors as jobs
 from kvweb.jobs.models import Job
 from kvweb.ui.htmx import is_htmx
 from providers import looks, registry, selectors, services
+from providers.abilities import chips
 from providers.actions import ACTIONS, ProviderAction, offered
 from providers.base import Plugin, ProviderError
 from providers.forms import ProviderForm
@@ -72,7 +73,7 @@ def _card(provider: Provider, active: Job | None) -> dict[str, Any]:
     return {
         "provider": provider,
         "kind": looks.kind_label(provider),
-        "chips": looks.chips(provider.can),
+        "chips": chips(provider.can),
         "checking": active,
         "host": provider.host,
     }
@@ -110,7 +111,7 @@ def _page(request: HttpRequest, provider: Provider) -> dict[str, Any]:
         "kind": looks.kind_label(provider),
         "verdict": looks.verdict(provider, last_check),
         "last_check": last_check,
-        "chips": looks.chips(provider.can, found.declares if found else None),
+        "chips": chips(provider.can, found.declares if found else None),
         "settings": _settings(provider, found),
         "host": provider.host,
         "capacity": looks.capacity(provider),
@@ -156,7 +157,7 @@ def _in_words(value: object) -> str:
 @require_GET
 def kinds(request: HttpRequest) -> HttpResponse:
     """Choose a kind; one that is broken is shown with the reason."""
-    known = [(plugin, looks.chips(plugin.declares)) for plugin in registry.plugins().values()]
+    known = [(plugin, chips(plugin.declares)) for plugin in registry.plugins().values()]
     return render(request, "providers/kinds.html", {"known": known, "broken": registry.broken().items()})
 
 

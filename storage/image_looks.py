@@ -36,7 +36,7 @@ def mark_of(os: str, *, is_iso: bool) -> str:
 def image_badge(image: Image) -> Badge:
     upload = upload_of(image)
     if upload is not None and image.active_job is None and not image.problem:
-        return Badge("Uploading", "blue", "upload", is_busy=True, percent=upload.percent)
+        return Badge("Uploading", "blue", "loader-2", is_busy=True, percent=upload.percent)
     if image.is_wanted and image.active_job is None and not image.problem:
         # A job about something else is making it: a machine is being exported.
         return Badge("On its way", "blue", "clock")

@@ -43,6 +43,12 @@ class Plugin:
         try:
             driver_class: type[Driver] = getattr(import_module(module_name), class_name)
         except ImportError as exc:
+            # Our own files do not fit each other: they were changed below a portal that runs.
+            if (exc.name or "").partition(".")[0] == "providers":
+                raise NotSupported(
+                    f"The driver for {self.label} does not fit the portal that runs. Restart the portal.",
+                    detail=str(exc),
+                ) from exc
             raise NotSupported(
                 f"The library for {self.label} is not installed; install the extra “{self.extra or self.kind}”.",
                 detail=str(exc),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from providers import registry
-from providers.base import NotFound, Plugin
+from providers.base import NotFound, NotSupported, Plugin
+from providers.fake.plugin import PLUGIN
 
 MANIFEST = """
 from dataclasses import replace
@@ -105,3 +107,15 @@ def test_finding_kinds_imports_no_driver_and_no_sdk() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("driver", "sentence"),
+    [
+        ("a_library_that_nobody_has.driver:Driver", "is not installed"),
+        ("providers.a_file_that_went:Driver", "Restart the portal."),
+    ],
+)
+def test_a_driver_that_cannot_be_loaded_says_what_to_do(driver: str, sentence: str) -> None:
+    with pytest.raises(NotSupported, match=sentence):
+        replace(PLUGIN, driver=driver).open(PLUGIN.config())

@@ -22,7 +22,11 @@ _ALL = (
 )
 #: An old agent knows fewer commands, and one may have been told not to answer some.
 _NOT_ALL = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_INTERNAL_ERROR)
-_SILENT = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED)
+_NAMES = ("AGENT_UNRESPONSIVE", "AGENT_UNSYNCED", "AGENT_COMMAND_TIMEOUT", "AGENT_COMMAND_FAILED")
+#: Nobody answers, or nothing that helps. Older versions of libvirt know only some of these errors.
+SILENT: tuple[int, ...] = tuple(
+    getattr(libvirt, f"VIR_ERR_{name}") for name in _NAMES if hasattr(libvirt, f"VIR_ERR_{name}")
+)
 
 #: As virDomainGetGuestInfo gives them: "fs.count", "fs.0.mountpoint", "fs.0.disk.count" …
 Told = Mapping[str, Any]
@@ -38,7 +42,7 @@ def ask(domain: Any) -> GuestRecord:
     except LibvirtError as exc:
         if has_code(exc, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED):
             raise Conflict("This machine has no channel for a guest agent.", str(exc)) from exc
-        if has_code(exc, *_SILENT):
+        if has_code(exc, *SILENT):
             raise Conflict("No guest agent answers in this machine.", str(exc)) from exc
         raise
 

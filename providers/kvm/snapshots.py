@@ -23,6 +23,7 @@ from providers.base import (
     Snapshots,
     VmRecord,
 )
+from providers.kvm.agent import SILENT
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers, disks_of
@@ -156,8 +157,7 @@ class KvmSnapshots(Part, Snapshots):
             try:
                 domain.snapshotCreateXML(document, _EXTERNAL | quiesce)
             except LibvirtError as exc:
-                deaf = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_COMMAND_FAILED)
-                if not quiesce or not has_code(exc, *deaf):
+                if not quiesce or not has_code(exc, *SILENT):
                     raise
                 domain.snapshotCreateXML(document, _EXTERNAL)
         except BaseException:

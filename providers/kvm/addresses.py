@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
+from providers.kvm.agent import answered_soon
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.xml.domain_reader import SeenMachine
 
 #: MAC → ("lease" | "agent" | "arp", addresses).
 Addresses = Mapping[str, tuple[str, tuple[str, ...]]]
-
-#: How long one VM's agent may take; libvirt's own patience is 5 s.
-_AGENT_S = 1
 
 
 def leases(raw: Any) -> Addresses:
@@ -46,10 +45,10 @@ def of_one(domain: Any, machine: SeenMachine) -> Addresses:
 
 
 def _ask(domain: Any, source: int) -> dict[str, tuple[str, ...]]:
+    is_agent = source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
     try:
-        if source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
-            domain.agentSetResponseTimeout(_AGENT_S)
-        answer = domain.interfaceAddresses(source)
+        with answered_soon(domain) if is_agent else nullcontext():
+            answer = domain.interfaceAddresses(source)
     except LibvirtError:
         # Each source may be missing: no agent, no network of libvirt's own, nothing in the ARP table.
         return {}

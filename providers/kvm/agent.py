@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from providers.base import Conflict, GuestFileSystem, GuestRecord
@@ -11,7 +12,7 @@ from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.xml.build import read
 from providers.kvm.xml.buses import buses_are_counted_alike
 
-#: How long the agent may take for each answer; libvirt's own patience is 5 s. One that is silent is not asked on.
+#: How long the agent may take for each answer. One that is silent is not asked on.
 _ANSWER_S = 1
 _FILE_SYSTEMS = libvirt.VIR_DOMAIN_GUEST_INFO_FILESYSTEM
 _ALL = (
@@ -47,14 +48,26 @@ def ask(domain: Any) -> GuestRecord:
         raise
 
 
-def _told(domain: Any) -> Told:
+@contextmanager
+def answered_soon(domain: Any) -> Iterator[None]:
+    """What the agent is asked meanwhile may take a second. Freezing takes longer, so libvirt has its patience back."""
     domain.agentSetResponseTimeout(_ANSWER_S)
     try:
-        return cast(Told, domain.guestInfo(_ALL))
-    except LibvirtError as exc:
-        if not has_code(exc, *_NOT_ALL):
-            raise
-        return cast(Told, domain.guestInfo(_FILE_SYSTEMS))
+        yield
+    finally:
+        # A machine that has gone meanwhile has no patience to give back.
+        with suppress(LibvirtError):
+            domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK)
+
+
+def _told(domain: Any) -> Told:
+    with answered_soon(domain):
+        try:
+            return cast(Told, domain.guestInfo(_ALL))
+        except LibvirtError as exc:
+            if not has_code(exc, *_NOT_ALL):
+                raise
+            return cast(Told, domain.guestInfo(_FILE_SYSTEMS))
 
 
 def guest_record(told: Told, *, names_disks: bool = True) -> GuestRecord:

@@ -206,6 +206,6 @@ def test_everything_of_the_contract_is_imported_from_one_place() -> None:
 def test_a_missing_library_names_the_extra() -> None:
     from dataclasses import replace
 
-    broken = replace(PLUGIN, driver="providers.no_such_module:Driver", extra="acme")
+    broken = replace(PLUGIN, driver="acme_sdk.driver:Driver", extra="acme")
     with pytest.raises(base.NotSupported, match="acme"):
         broken.open(PLUGIN.config())

@@ -47,6 +47,11 @@ class Ticket:
         """Who counts as one when consoles are counted: a person, or a guest link."""
         return f"user:{self.user_pk}" if self.user_pk is not None else f"guest:{self.guest_link_pk}"
 
+    @property
+    def who(self) -> str:
+        """As rows and entries name them, which tell guests from people."""
+        return self.name if self.user_pk is not None else f"{self.name} (guest)"
+
 
 def admit(request: Request) -> tuple[Ticket, Provider]:
     """Redeem the grant; what it opens, and the machine's provider as its row is now. Raises Refused.

@@ -170,13 +170,6 @@ def _with_what_decides() -> QuerySet[ConsoleGrant]:
     return ConsoleGrant.objects.select_related("vm__provider", "user").only(*DECIDES).order_by("pk")
 
 
-def name_of(grant: ConsoleGrant) -> str:
-    """As others at the console, and the audit, read who it is."""
-    if grant.guest_link is not None:
-        return f"{grant.guest_link.guest_name} (guest)"
-    return str(grant.user)
-
-
 def _holder(user: User | None, guest_link: GuestLink | None) -> Holder:
     holder = user or guest_link
     if holder is None or (user is not None and guest_link is not None):

@@ -103,7 +103,7 @@ def _row(note: Opened) -> ConsoleSession:
         grant_id=ticket.grant_pk,
         user_id=ticket.user_pk,
         guest_link_id=ticket.guest_link_pk,
-        who=ticket.name if ticket.guest_link_pk is None else f"{ticket.name} (guest)",
+        who=ticket.who,
         kind=ticket.kind.value,
         view_only=ticket.view_only,
         drives=note.drives,
@@ -147,14 +147,13 @@ def entry(ticket: Ticket, verb: str, console: UUID | None = None, **details: obj
         details["console"] = str(console)
     if ticket.guest_of:
         details["guest_of"] = ticket.guest_of
-    name = ticket.username if ticket.user_pk is not None else f"{ticket.name} (guest)"
     return Entry(
         verb=verb,
         subject=f"vm:{ticket.vm_uuid}",
         subject_name=ticket.vm_name,
         project_id=ticket.project_pk,
         details={"kind": ticket.kind.value, **details},
-        who=Acting(ticket.user_pk, name, ticket.address),
+        who=Acting(ticket.user_pk, ticket.username or ticket.who, ticket.address),
     )
 
 

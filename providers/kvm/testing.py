@@ -120,6 +120,21 @@ class Backend:
         number = int(self.name[-8:], 16)
         return f"10.{128 + number % 120}.{number // 120 % 16 * 16}.0/20"
 
+    def second(self) -> KvmConfig | None:
+        """Another host with a pool and networks of the same names; None where this user cannot have one."""
+        # Only here: the portal itself never needs it, and an installed one does not have it.
+        from tools.trial.second_host import NotAllowed, SecondHost
+
+        try:
+            host = SecondHost()
+        except NotAllowed:
+            return None
+        self._undo.append(host.remove)
+        host.open_pool(self.name)
+        for name in (self.network, self.other_network):
+            host.open_network(name)
+        return KvmConfig(uri=host.uri, pool=self.name, network=self.name, migration_host="127.0.0.1")
+
     def silent_uri(self) -> str:
         """Where somebody listens and never answers."""
         path = self.folder / "silent.sock"
@@ -175,6 +190,7 @@ def harness(mode: str = "offline") -> Harness:
         timeout_s=30.0,
         event_s=5.0,
         many=250 if mode == "bench" else 3,
+        second=backend.second(),
         unreachable=KvmConfig(uri=backend.silent_uri(), open_timeout_s=1.0),
         create_fault=_refused_document,
         user_data=user_data,

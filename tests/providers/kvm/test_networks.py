@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import socket
 import struct
 import subprocess
@@ -31,7 +30,10 @@ from providers.base import (
 from providers.kvm.network_addresses import address_range
 from providers.kvm.testing import Backend
 from providers.kvm.xml.network_edit import network_document
+from providers.testing import Unavailable
+from tests.providers.kvm import open_vswitch
 from tests.providers.kvm.conftest import MakeNetwork, MakeVm
+from tests.providers.kvm.open_vswitch import vsctl
 
 pytestmark = pytest.mark.live
 
@@ -280,20 +282,17 @@ def test_a_bridge_of_the_host_belongs_to_the_host(backend: Backend, make_network
 # -- VLANs -------------------------------------------------------------------------------------------------------------
 
 
-def ovs(*words: str) -> str:
-    done = subprocess.run(["ovs-vsctl", "--timeout=5", *words], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def switch() -> Iterator[str]:
     """A bridge of Open vSwitch that needs nothing of the kernel."""
-    if shutil.which("ovs-vsctl") is None or not Path("/var/run/openvswitch/db.sock").exists():
-        pytest.skip("Open vSwitch does not run on this machine")
     name = f"kvweb-test-{random.randrange(10**4):04}"
-    ovs("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev")
-    yield name
-    ovs("del-br", name)
+    try:
+        with open_vswitch.running():
+            vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev")
+            yield name
+            vsctl("del-br", name)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 def test_open_vswitch_tags_what_a_network_or_a_card_says(
@@ -306,7 +305,7 @@ def test_open_vswitch_tags_what_a_network_or_a_card_says(
     assert [nic.vlan for nic in vm.nics or ()] == [7, 9]
     taps = etree.fromstring(virsh("dumpxml", vm.external_id)).xpath("devices/interface/target/@dev")
     assert isinstance(taps, list)
-    assert [ovs("get", "port", str(tap), "tag") for tap in taps] == ["7", "9"]
+    assert [vsctl("get", "port", str(tap), "tag") for tap in taps] == ["7", "9"]
     waiting = nics.update(vm.external_id, MAC, NicChange(vlan=11))
     assert waiting.pending == (f"Card {MAC}: VLAN 9 → 11",)
     for wrong in ({"filter": "clean-traffic"}, {"isolated": True}):

@@ -43,6 +43,13 @@ class Part:
                 return None
             raise
 
+    def defined(self, external_id: str) -> Any:
+        """A VM that stays when it is off; raises Conflict for one that libvirt forgets then (a "transient" one)."""
+        found = self.domain(external_id)
+        if not found.isPersistent():
+            raise Conflict("It exists only while it runs, so nothing of it can be kept for later.")
+        return found
+
     def domain_named(self, name: str) -> Any:
         """The VM with this name, None when there is none."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from providers.base import QUIET, Conflict, Power, PowerState, Progress, ProviderEvent, VmRecord
@@ -37,9 +38,13 @@ class KvmPower(Part, Power):
             domain = self.domain(external_id)
             if not domain.isActive():
                 return self._record(domain)
+            # One without a definition is gone when it is off; then this is the last that is known of it.
+            last = None if domain.isPersistent() else self._record(domain)
             if force or not self._shut_down(domain, timeout_s, progress):
                 progress.report(90, "Pulling the plug")
                 _unless_already(domain.destroy)
+            if last is not None:
+                return replace(last, power=PowerState.STOPPED, raw_state="shutoff", consoles=frozenset())
             return self._record(domain)
 
     def restart(self, external_id: str, *, force: bool = False, progress: Progress = QUIET) -> VmRecord:

@@ -19,11 +19,10 @@ from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.nvram import Nvram, is_default
 from providers.kvm.offers import check_options, check_room, check_whole, cpu_mode, options_of, video
 from providers.kvm.options import KvmOptions, cpus_in
-from providers.kvm.ownership import owned_by
+from providers.kvm.ownership import affected, note_of, owned_by
 from providers.kvm.part import Part
 from providers.kvm.xml import note
 from providers.kvm.xml.build import Element, text_at, write
-from providers.kvm.xml.domain_reader import read_machine
 from providers.kvm.xml.edit import close_document, drop, open_document
 from providers.kvm.xml.memory import MODULE_MIB, built_in_mib, cells_mib, memory_of, module, slots_of, write_amount
 from providers.kvm.xml.processor import vcpus_of, write_vcpus
@@ -43,16 +42,14 @@ _LATER = (
     libvirt.VIR_ERR_INVALID_ARG,
     libvirt.VIR_ERR_INTERNAL_ERROR,
 )
-_CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
 _DEFAULTS: dict[str, Any] = KvmOptions().model_dump(mode="json")
-_BOTH = libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_AFFECT_LIVE
 
 
 class KvmReshape(Part, Reshape):
     def set_vcpus(self, external_id: str, vcpus: int) -> VmRecord:
         """A running VM takes more up to its most; fewer only where its guest lets them go, else at its next start."""
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             most = host_facts(self.connection, self.config).max_vcpus
             if vcpus < 1 or (most and vcpus > most):
                 raise InvalidRequest(f"The host's machines have 1 to {most} vCPUs.", field="vcpus")
@@ -70,7 +67,7 @@ class KvmReshape(Part, Reshape):
     def set_memory(self, external_id: str, memory_mib: int) -> VmRecord:
         """A running VM takes more up to its most, and gives back what its guest lets go, by its balloon."""
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             most = host_facts(self.connection, self.config).memory_mib
             if memory_mib < 16 or (most and memory_mib > most):
                 raise InvalidRequest(f"The host has {most} MiB of memory in all.", field="memory_mib")
@@ -136,7 +133,7 @@ class KvmReshape(Part, Reshape):
 
     def set_autostart(self, external_id: str, autostart: bool) -> VmRecord:
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             domain.setAutostart(1 if autostart else 0)
             return self._record(domain)
 
@@ -145,7 +142,7 @@ class KvmReshape(Part, Reshape):
             raise InvalidRequest("Metadata needs a key.", field="key")
         with vendor_calls():
             domain = self.domain(external_id)
-            before = read_machine(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).note
+            before = note_of(domain)
             values = dict(before.values)
             if value is None:
                 values.pop(key, None)
@@ -157,7 +154,7 @@ class KvmReshape(Part, Reshape):
 
     def options(self, external_id: str) -> OptionsRecord:
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             after = read_shape(self._next_document(domain))
             if not domain.isActive():
                 return OptionsRecord(live=after, pending=after)
@@ -167,7 +164,7 @@ class KvmReshape(Part, Reshape):
         """Changes what the VM starts from next; only what differs is touched, in the document as it is."""
         asked = options_of(options)
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             facts = host_facts(self.connection, self.config)
             root = self._next_document(domain)
             wanted = _differing(asked, read_shape(root), facts)
@@ -196,7 +193,7 @@ class KvmReshape(Part, Reshape):
     def remove_cloud_init(self, external_id: str) -> VmRecord:
         """The seed's drive and its volume go together."""
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             owned = {key: volume for key in owned_by(domain) if (volume := self.volume_or_none(key)) is not None}
             seeds = {volume.path(): volume for volume in owned.values() if is_seed(volume.name())}
             if not seeds:
@@ -217,8 +214,6 @@ class KvmReshape(Part, Reshape):
 
     def _next_document(self, domain: Any) -> Element:
         """What the VM starts from next, with its secrets: without them the screen's password would be lost."""
-        if not domain.isPersistent():
-            raise Conflict("It exists only while it runs, so nothing of it can be kept for later.")
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         return open_document(domain.XMLDesc(flags))
 
@@ -252,7 +247,7 @@ class KvmReshape(Part, Reshape):
             text,
             note.PREFIX if is_element else None,
             note.NAMESPACE if is_element else None,
-            _BOTH if domain.isActive() else _CONFIG,
+            affected(domain),
         )
 
     def _stopped(self, external_id: str) -> Any:

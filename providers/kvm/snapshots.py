@@ -7,6 +7,7 @@ files that the snapshot kept, deleting forgets the name and then merges (see `ti
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ from providers.kvm.layers import Layers, disks_of
 from providers.kvm.machines import KvmMachines
 from providers.kvm.moments import snapshot_records
 from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.ownership import affected
 from providers.kvm.part import Part
 from providers.kvm.saved import refuse_saved
 from providers.kvm.tidying import Tidying, merged
@@ -38,6 +40,8 @@ from providers.kvm.xml.build import read, text_at, write
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
 from providers.kvm.xml.elements import Note
 from providers.kvm.xml.snapshots import SeenSnapshot, domain_then, read_snapshot, snapshot_document, without_layers
+
+_log = logging.getLogger(__name__)
 
 _INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
 _SECURE = libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE
@@ -74,7 +78,7 @@ class KvmSnapshots(Part, Snapshots):
         if memory and external:
             raise InvalidRequest("An external snapshot keeps no memory.", field="external")
         with vendor_calls():
-            domain = self.domain(external_id)
+            domain = self.defined(external_id)
             if _found(domain, name) is not None:
                 raise AlreadyExists(f"It has a snapshot “{name}” already.", field="name")
             is_active = bool(domain.isActive())
@@ -159,6 +163,7 @@ class KvmSnapshots(Part, Snapshots):
             except LibvirtError as exc:
                 if not quiesce or not has_code(exc, *SILENT):
                     raise
+                _log.warning("The guest agent does not answer, so the file systems were not frozen: %s", exc)
                 domain.snapshotCreateXML(document, _EXTERNAL)
         except BaseException:
             layers.remove(made.values())
@@ -228,7 +233,7 @@ class KvmSnapshots(Part, Snapshots):
         if kept != then.note:
             self._note(domain, kept)
         if now.description != then.description:
-            flags = _affected(domain)
+            flags = affected(domain)
             domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, now.description or None, None, None, flags)
 
     def _note(self, domain: Any, wanted: Note) -> None:
@@ -237,7 +242,7 @@ class KvmSnapshots(Part, Snapshots):
             write(note.to_fragment(wanted)),
             note.PREFIX,
             note.NAMESPACE,
-            _affected(domain),
+            affected(domain),
         )
 
 
@@ -326,8 +331,3 @@ def _describe(root: Any, description: str) -> None:
         element = root.makeelement("description", {})
         element.text = description
         root.append(element)
-
-
-def _affected(domain: Any) -> int:
-    config = int(libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-    return config | int(libvirt.VIR_DOMAIN_AFFECT_LIVE) if domain.isActive() else config

@@ -537,7 +537,7 @@ class LinkConsole:
 class ViewerConsole:
     """A screen that a viewer on the person's own computer opens by itself: a ticket is handed out, nothing is carried.
 
-    Asking again makes another password, and then the one before opens nothing.
+    Asking again makes another password: the one before opens nothing, and whoever came with it is disconnected.
     """
 
     protocol: str
@@ -552,6 +552,26 @@ class ViewerConsole:
     valid_s: int
     """Seconds in which the viewer must connect; it stays connected afterwards."""
     title: str = ""
+    ticket: str
+    """Names this hand-out when `Consoles.viewer` is asked about it; no secret."""
+
+
+class ViewerState(StrEnum):
+    WAITING = "waiting"
+    """Nobody came with this ticket yet."""
+    OPEN = "open"
+    GONE = "gone"
+    """Somebody came and left, or another ticket was handed out since."""
+    UNSEEN = "unseen"
+    """The line by which the driver watched was lost meanwhile; nobody knows who is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerRecord:
+    """What became of a ticket. `address` is where its viewer connects from, while it is open."""
+
+    state: ViewerState
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

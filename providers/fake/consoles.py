@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import closing
@@ -17,8 +16,10 @@ from providers.base import (
     StreamConsole,
     Stroke,
     ViewerConsole,
+    ViewerRecord,
 )
 from providers.base import checked_strokes as checked
+from providers.fake import viewers
 from providers.fake.cloud import Part
 from providers.fake.console.guest import Line
 from providers.fake.console.keyboard import typed_by
@@ -38,20 +39,20 @@ class FakeConsoles(Part, Consoles):
         with self.cloud.reading("consoles.open", vm=external_id) as tx:
             vm = _awake(tx, external_id)
         if kind is ConsoleKind.SPICE:
-            # Nobody listens there: what a viewer would show is not simulated.
-            return ViewerConsole(
-                protocol="spice",
-                host="spice.fake.test",
-                port=5900,
-                password=secrets.token_urlsafe(24),
-                valid_s=60,
-                title=vm.name,
-            )
+            return self._viewer(external_id)
         return StreamConsole(
             connect=lambda: self._connect(vm, kind),
             endpoint=f"fake:{vm.id}:{vm.runs}:{kind.value}",
             password=vm.vnc_password if kind is ConsoleKind.VNC else "",
         )
+
+    def viewer(self, external_id: str, ticket: str) -> ViewerRecord:
+        with self.cloud.reading("consoles.viewer", vm=external_id) as tx:
+            return viewers.record(_awake(tx, external_id), ticket)
+
+    def close_viewer(self, external_id: str, ticket: str = "") -> None:
+        with self.cloud.writing("consoles.close_viewer", vm=external_id) as tx:
+            viewers.close(tx, external_id, ticket)
 
     def send_keys(self, external_id: str, strokes: Sequence[Stroke], *, hold_ms: int = 20) -> None:
         """Every screen of the VM that is open hears them. Time passes as if the keys were held."""
@@ -85,6 +86,21 @@ class FakeConsoles(Part, Consoles):
         if not text:
             raise Conflict("The serial line has said nothing yet.")
         return text.replace("\n", "\r\n").encode()[-MOST_OUTPUT:]
+
+    def _viewer(self, external_id: str) -> ViewerConsole:
+        """Nobody listens there: what a viewer would show is not simulated, only that one came (`viewers.come`)."""
+        with self.cloud.writing("consoles.open", vm=external_id) as tx:
+            vm = _awake(tx, external_id)
+            given = viewers.expect(tx, vm)
+        return ViewerConsole(
+            protocol="spice",
+            host="spice.fake.test",
+            port=5900,
+            password=given.password,
+            valid_s=viewers.VALID_S,
+            title=vm.name,
+            ticket=given.ticket,
+        )
 
     def _connect(self, vm: Vm, kind: ConsoleKind) -> socket.socket:
         """Checks again: between asking and connecting the VM may have stopped."""

@@ -72,6 +72,19 @@ class Snapshot(BaseModel):
     volumes: list[SavedVolume]
 
 
+class Viewer(BaseModel):
+    """What became of a ticket to a SPICE screen."""
+
+    ticket: str
+    password: str = Field(repr=False)
+    run: int
+    """The run of the VM that it was for."""
+    until: float
+    came: bool = False
+    address: str = ""
+    """Where the viewer that is there connects from; empty: nobody is there."""
+
+
 class Vm(Thing):
     noun: ClassVar[str] = "VM"
 
@@ -111,6 +124,8 @@ class Vm(Thing):
     current_snapshot: str | None = None
     cloud_init: CloudInit | None = None
     vnc_password: str = Field(default="", repr=False)
+    viewer: Viewer | None = None
+    """The last ticket to its SPICE screen."""
     ignores_shutdown: bool = False
     firewalls: list[str] = Field(default_factory=list)
     cpu_model: str = ""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from providers.base import DiskSpec, Driver, NicSpec, VmRecord, VmSpec
+from providers.base import DiskSpec, Driver, NicSpec, ViewerConsole, VmRecord, VmSpec
+from providers.fake import viewers
 from providers.fake.config import FakeConfig
 from providers.fake.driver import FakeDriver
 from providers.fake.plugin import PLUGIN
@@ -90,6 +91,7 @@ def harness(mode: str = "offline", **settings: Any) -> Harness:
         fault=fault,
         create_fault=lambda: failing("machines.create:after-disk", "crash"),
         user_data=user_data,
+        view=view,
         mark_disk=mark_disk,
         read_mark=read_mark,
         on_close=close,
@@ -102,6 +104,12 @@ def as_fake(driver: Driver) -> FakeDriver:
     if not isinstance(inner, FakeDriver):
         raise TypeError("This is not a driver of the simulated cloud.")
     return inner
+
+
+def view(driver: Driver, vm: VmRecord, ticket: ViewerConsole) -> Callable[[], bool] | None:
+    store = as_fake(driver).cloud.store
+    is_in = viewers.come(store, vm.external_id, ticket.password)
+    return (lambda: viewers.is_there(store, vm.external_id)) if is_in else None
 
 
 def user_data(driver: Driver, vm: VmRecord) -> str:

@@ -49,6 +49,7 @@ class Connection:
         self._lock = threading.RLock()
         self._listeners: list[subscriptions.Listener] = []
         self._registered: list[Callable[[], None]] = []
+        self._hung: list[Callable[[], None]] = []
         self._lost = ""
         if self.has_events:
             raw.registerCloseCallback(self._on_close, None)
@@ -88,6 +89,19 @@ class Connection:
 
         return stop
 
+    def hear(self, number: int, callback: Callable[..., None]) -> bool:
+        """Call `callback` with libvirt's own words at each event of this number, until this connection ends.
+
+        False where this process gets no events. It is called in the event loop's thread, and must not call libvirt.
+        """
+        if not self.has_events:
+            return False
+        with vendor_calls():
+            known = self.raw.domainEventRegisterAny(None, number, callback, None)
+        with self._lock:
+            self._hung.append(lambda: self.raw.domainEventDeregisterAny(known))
+        return True
+
     def release(self) -> None:
         """One user less."""
         with _lock:
@@ -98,9 +112,9 @@ class Connection:
     def close(self) -> None:
         """Hang up; never raises."""
         self._lost = self._lost or "closed by the portal"
-        for deregister in self._registered:
+        for deregister in [*self._registered, *self._hung]:
             _quietly(deregister)
-        self._registered = []
+        self._registered, self._hung = [], []
         if self.has_events:
             _quietly(self.raw.unregisterCloseCallback)
         _quietly(self.raw.close)

@@ -19,15 +19,17 @@ from providers.base import (
     Stroke,
     TcpConsole,
     ViewerConsole,
+    ViewerRecord,
     checked_strokes,
 )
 from providers.kvm import serial, tunnel
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
+from providers.kvm.viewers import Viewers
 from providers.kvm.xml.build import read, write
 from providers.kvm.xml.domain_reader import SeenGraphics, SeenMachine, read_machine
-from providers.kvm.xml.screens import new_password
+from providers.kvm.xml.screens import LONG_AGO, new_password
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 #: How long a viewer may take from its file to its connection.
@@ -139,15 +141,14 @@ class KvmConsoles(Part, Consoles):
         until = datetime.now(UTC) + timedelta(seconds=VIEWER_S)
         with vendor_calls():
             domain = self._same(external_id, number)
-            # As it is now, with its ports: whatever else differed would be refused.
-            document = read(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
-            element = document.find("devices/graphics[@type='spice']")
-            if element is None:
-                raise Conflict("The VM has no SPICE screen.")
-            element.set("passwd", password)
-            # By the host's clock, in UTC (https://libvirt.org/formatdomain.html#graphical-framebuffers).
-            element.set("passwdValidTo", until.strftime("%Y-%m-%dT%H:%M:%S"))
-            domain.updateDeviceFlags(write(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            with self._viewers.changing:
+                ticket = self._viewers.expect(external_id, number, (graphics.port, graphics.tls_port))
+                try:
+                    _let_in_by(domain, password, until.strftime("%Y-%m-%dT%H:%M:%S"))
+                except BaseException:
+                    # Whoever came by the last one may be there still.
+                    self._viewers.forget(external_id)
+                    raise
         return ViewerConsole(
             protocol="spice",
             host=host,
@@ -156,7 +157,26 @@ class KvmConsoles(Part, Consoles):
             password=password,
             valid_s=VIEWER_S,
             title=machine.name,
+            ticket=ticket,
         )
+
+    def viewer(self, external_id: str, ticket: str) -> ViewerRecord:
+        with vendor_calls():
+            number = self._running(external_id).ID()
+        return self._viewers.record(external_id, ticket, number)
+
+    def close_viewer(self, external_id: str, ticket: str = "") -> None:
+        with self._viewers.changing, vendor_calls():
+            if ticket and not self._viewers.is_last(external_id, ticket):
+                return
+            domain = self.domain_or_none(external_id)
+            if domain is not None and domain.ID() != -1:
+                _let_in_by(domain, new_password(), LONG_AGO)
+            self._viewers.forget(external_id)
+
+    @property
+    def _viewers(self) -> Viewers:
+        return self.connection.remembered(Viewers, lambda: Viewers(self.connection))
 
     def _viewers_host(self, graphics: SeenGraphics) -> str:
         """Where the person's computer finds it; raises Conflict when it cannot."""
@@ -197,3 +217,19 @@ class KvmConsoles(Part, Consoles):
         if domain.ID() != number:
             raise Conflict("The VM was stopped or restarted meanwhile; open the console again.")
         return domain
+
+
+def _let_in_by(domain: Any, password: str, until: str) -> None:
+    """Give a running VM's SPICE screen this password, good until then; whoever is there is disconnected.
+
+    `until` is by the host's clock, in UTC (https://libvirt.org/formatdomain.html#graphical-framebuffers).
+    Raises Conflict, and libvirt's error.
+    """
+    # As it is now, with its ports: whatever else differed would be refused.
+    element = read(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)).find("devices/graphics[@type='spice']")
+    if element is None:
+        raise Conflict("The VM has no SPICE screen.")
+    element.set("passwd", password)
+    element.set("passwdValidTo", until)
+    element.set("connected", "disconnect")
+    domain.updateDeviceFlags(write(element), libvirt.VIR_DOMAIN_AFFECT_LIVE)

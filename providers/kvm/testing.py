@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_interface
 from pathlib import Path
@@ -21,7 +21,17 @@ from unittest import mock
 
 import pycdlib
 
-from providers.base import DiskDevice, DiskRecord, DiskSpec, Driver, NicSpec, ProviderError, VmRecord, VmSpec
+from providers.base import (
+    DiskDevice,
+    DiskRecord,
+    DiskSpec,
+    Driver,
+    NicSpec,
+    ProviderError,
+    ViewerConsole,
+    VmRecord,
+    VmSpec,
+)
 from providers.guest.cloudinit import SeedTexts
 from providers.guest.seed import seed_iso
 from providers.kvm import storage
@@ -34,6 +44,7 @@ from providers.kvm.xml.networks import Range
 from providers.kvm.xml.storage import pool_document, volume_document
 from providers.testing import Harness, Unavailable
 from providers.testing.harness import fresh_suffix
+from providers.testing.spice import OK, SpiceViewer
 
 #: Even the offline mode needs libvirt and QEMU here.
 LIVE = True
@@ -144,6 +155,12 @@ class Backend:
         self._undo.append(listener.close)
         return f"qemu+unix:///system?socket={path}"
 
+    def view(self, driver: Driver, vm: VmRecord, ticket: ViewerConsole) -> Callable[[], bool] | None:
+        del driver, vm
+        viewer = SpiceViewer(ticket.host, ticket.port, ticket.password)
+        self._undo.append(viewer.close)
+        return viewer.is_connected if viewer.answer == OK else None
+
     def sweep(self) -> None:
         """Delete the VMs that use this room's pool, whoever made them."""
         for record in self.driver.machines.list():
@@ -194,6 +211,7 @@ def harness(mode: str = "offline") -> Harness:
         unreachable=KvmConfig(uri=backend.silent_uri(), open_timeout_s=1.0),
         create_fault=_refused_document,
         user_data=user_data,
+        view=backend.view,
         mark_disk=mark_disk,
         read_mark=read_mark,
         on_close=backend.close,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from providers.base import Capabilities, Config, DiskSpec, Driver, Plugin, VmRecord, VmSpec
+from providers.base import Capabilities, Config, DiskSpec, Driver, Plugin, ViewerConsole, VmRecord, VmSpec
 
 #: Everything that the suite makes at a provider has a name that starts so; a sweep deletes by it.
 PREFIX = "kvweb-test-"
@@ -108,6 +108,8 @@ class Harness:
     """Make `machines.create` inside the block fail after its first disk exists."""
     user_data: Callable[[Driver, VmRecord], str] | None = None
     """The user data as the guest will read it."""
+    view: Callable[[Driver, VmRecord, ViewerConsole], Callable[[], bool] | None] | None = None
+    """Open a viewer with this ticket; what it returns tells whether it is connected still, None: it was refused."""
     mark_disk: Callable[[Driver, VmRecord, str], None] | None = None
     """Write a short text into the first disk, as a guest would."""
     read_mark: Callable[[Driver, VmRecord], str] | None = None

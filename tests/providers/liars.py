@@ -389,6 +389,10 @@ def hands_out_one_password_for_ever(driver: FakeDriver) -> None:
     bend(driver.consoles, open=opening)
 
 
+def sends_no_viewer_away(driver: FakeDriver) -> None:
+    bend(driver.consoles, close_viewer=lambda vm, ticket="": None)
+
+
 def types_into_thin_air(driver: FakeDriver) -> None:
     bend(driver.consoles, send_keys=lambda vm, strokes, *, hold_ms=20: None)
 
@@ -615,6 +619,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (lets_anybody_begin_again, "images::only_the_same_wish_begins_again_what_was_left_behind"),
     (opens_consoles_of_stopped_vms, "consoles::a_stopped_vm_has_no_console"),
     (hands_out_one_password_for_ever, "consoles::a_viewer_gets_a_password_of_its_own_for_a_short_time"),
+    (sends_no_viewer_away, "consoles::a_viewer_that_came_is_seen_and_is_sent_away_for_good"),
     (types_into_thin_air, "consoles::keys_are_pressed_on_a_running_vm_only"),
     (shows_an_empty_picture, "consoles::the_screen_of_a_running_vm_can_be_pictured"),
     (keeps_an_empty_output, "consoles::what_the_serial_line_said_is_some_of_it_or_a_conflict"),

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from providers.base.errors import InvalidRequest, NotSupported
-from providers.base.records import ConsoleKind, ConsoleTarget, Picture
+from providers.base.records import ConsoleKind, ConsoleTarget, Picture, ViewerRecord
 
 #: Keys that are held together, in the order in which they go down; numbers of Linux (KEY_… of input-event-codes.h).
 Stroke = Sequence[int]
@@ -49,6 +49,22 @@ class Consoles(ABC):
 
         Raises Conflict when the provider has none yet, NotFound when the VM is gone, NotSupported where
         `ConsoleFeatures.output` was not probed. What is returned is never empty.
+        """
+        raise NotSupported
+
+    def viewer(self, external_id: str, ticket: str) -> ViewerRecord:
+        """Whether the viewer that was given this `ViewerConsole.ticket` is there now; asked every few seconds.
+
+        Must be there where SPICE is among the kinds. Raises Conflict when the VM does not run or not in the same run,
+        NotFound when it is gone.
+        """
+        raise NotSupported
+
+    def close_viewer(self, external_id: str, ticket: str = "") -> None:
+        """Disconnect the viewer that came by this ticket, and let nobody come by it any more.
+
+        Without `ticket` whoever is there. Where a later one was handed out, or the VM is off or gone, there is nothing
+        left to do.
         """
         raise NotSupported
 

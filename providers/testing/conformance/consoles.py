@@ -22,6 +22,7 @@ from providers.base import (
     TlsConsole,
     UnixConsole,
     ViewerConsole,
+    ViewerState,
     WebSocketConsole,
 )
 from providers.testing.checks import refused
@@ -119,6 +120,35 @@ def a_viewer_gets_a_password_of_its_own_for_a_short_time(lab: Lab) -> None:
         assert ticket.port > 0 or ticket.tls_port > 0
         assert len(ticket.password) >= 16
         assert 10 <= ticket.valid_s <= 120
+
+
+@promise(when=lambda can: can.consoles and ConsoleKind.SPICE in can.consoles.kinds)
+def a_viewer_that_came_is_seen_and_is_sent_away_for_good(lab: Lab) -> None:
+    consoles, view = present(lab.driver.consoles), lab.harness.view
+    vm = lab.vm(start=True, options=dict(lab.harness.viewer_options))
+    first, last = (consoles.open(vm.external_id, ConsoleKind.SPICE) for _ in range(2))
+    assert isinstance(first, ViewerConsole)
+    assert isinstance(last, ViewerConsole)
+    assert consoles.viewer(vm.external_id, first.ticket).state is ViewerState.GONE
+    assert consoles.viewer(vm.external_id, last.ticket).state is ViewerState.WAITING
+    # That the older one is over closes nothing of the newer.
+    consoles.close_viewer(vm.external_id, first.ticket)
+    if view is not None:
+        is_connected = present(view(lab.driver, vm, last))
+
+        def is_seen() -> bool:
+            return consoles.viewer(vm.external_id, last.ticket).state is ViewerState.OPEN
+
+        lab.harness.wait_until(is_seen, "the viewer is seen", timeout_s=lab.harness.event_s)
+        assert consoles.viewer(vm.external_id, last.ticket).address
+        consoles.close_viewer(vm.external_id, last.ticket)
+        lab.harness.wait_until(lambda: not is_connected(), "the viewer is sent away", timeout_s=lab.harness.event_s)
+        assert view(lab.driver, vm, last) is None
+    present(lab.driver.power).stop(vm.external_id, force=True)
+    with refused(Conflict):
+        consoles.viewer(vm.external_id, last.ticket)
+    # Nobody is there any more, which is all that was wanted.
+    consoles.close_viewer(vm.external_id, last.ticket)
 
 
 @promise(when=lambda can: can.consoles)

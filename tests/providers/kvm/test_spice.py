@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from unittest import mock
 
 import pytest
 from lxml import etree
 
-from providers.base import Conflict, ConsoleKind, InvalidRequest, ViewerConsole, VmRecord
+from providers.base import (
+    Conflict,
+    ConsoleKind,
+    InvalidRequest,
+    StreamConsole,
+    ViewerConsole,
+    ViewerRecord,
+    ViewerState,
+    VmRecord,
+)
 from providers.kvm import consoles as facet
 from providers.kvm.config import KvmConfig
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.driver import KvmDriver
 from providers.kvm.testing import Backend
+from providers.kvm.viewers import Viewers
 from providers.kvm.xml.domain_reader import SeenGraphics, read_machine
+from providers.testing.spice import OK, PERMISSION_DENIED, SpiceViewer, knock
 from tests.providers.kvm.conftest import MakeVm
-from tests.providers.kvm.spice_viewer import OK, PERMISSION_DENIED, knock
 
 live = [pytest.mark.live]
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def ticket_for(backend: Backend, vm: VmRecord) -> ViewerConsole:
@@ -48,6 +68,34 @@ class TestAtLibvirt:
             PERMISSION_DENIED,
             OK,
         ]
+        consoles = backend.driver.consoles
+
+        def state(ticket: ViewerConsole) -> ViewerState:
+            return consoles.viewer(vm.external_id, ticket.ticket).state
+
+        # Knocking was coming and leaving; the older ticket is over, whoever had it.
+        assert wait_for(lambda: state(second) is ViewerState.GONE)
+        assert state(first) is ViewerState.GONE
+        fourth = ticket_for(backend, vm)
+        assert state(fourth) is ViewerState.WAITING
+        viewer = SpiceViewer("127.0.0.1", port, fourth.password)
+        try:
+            assert wait_for(lambda: state(fourth) is ViewerState.OPEN)
+            # Neither the end of another ticket nor a screen in the browser changes anything for it.
+            consoles.close_viewer(vm.external_id, second.ticket)
+            target = consoles.open(vm.external_id, ConsoleKind.VNC)
+            assert isinstance(target, StreamConsole)
+            target.connect().close()
+            assert viewer.is_connected()
+            assert consoles.viewer(vm.external_id, fourth.ticket) == ViewerRecord(ViewerState.OPEN, "127.0.0.1")
+            # Somebody else's file takes the screen over.
+            ticket_for(backend, vm)
+            assert not viewer.is_connected()
+        finally:
+            viewer.close()
+        # Another process handed it out, or the line to the hypervisor was lost since.
+        other = Viewers(mock.Mock())
+        assert other.record(vm.external_id, fourth.ticket, 1).state is ViewerState.UNSEEN
         monkeypatch.setattr(facet, "VIEWER_S", 2)
         third = ticket_for(backend, vm)
         time.sleep(3)

@@ -21,7 +21,7 @@ from vms.models import ConsoleSession, GuestLink, VirtualMachine
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TICKET = ViewerConsole(
-    protocol="spice", host="192.0.2.7", port=5901, password="a-minute-long", valid_s=60, title="web-1"
+    protocol="spice", host="192.0.2.7", port=5901, password="a-minute-long", valid_s=60, title="web-1", ticket="one"
 )
 
 
@@ -87,7 +87,9 @@ def test_nobody_else_gets_one(stage: Stage, vm: VirtualMachine, alice: User, bob
 
 @pytest.mark.parametrize("name", ["two\nlines=1", "[section]", "%(password)s", "  edges ", "back\\slash", "ü€漢"])
 def test_a_strange_name_stays_a_title(name: str) -> None:
-    target: Any = ViewerConsole(protocol="spice", host="h", tls_port=5902, password="p" * 20, valid_s=60, title=name)
+    target: Any = ViewerConsole(
+        protocol="spice", host="h", tls_port=5902, password="p" * 20, valid_s=60, title=name, ticket="one"
+    )
     file = configparser.RawConfigParser()
     text = viewer_file.text_of(target)
     file.read_string(text)

@@ -21,7 +21,9 @@ class Way:
     cookie: str = ""
 
     def connected(self) -> Screen:
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        sock = socket.socket()
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", self.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         screen = Screen(sock, is_framed=bool(self.path))
         if self.path:

@@ -10,7 +10,6 @@ import errno
 import logging
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from django.conf import settings
@@ -28,6 +27,7 @@ from vms.console.guest import Guest
 from vms.console.handshake import Request
 from vms.console.keyboard import Keyboards
 from vms.console.loop import READ, Loop
+from vms.console.places import Places
 from vms.console.serial_lines import Hubs, Sitter, Wanted
 from vms.console.sharing import Rooms
 from vms.console.signals import Listener
@@ -73,9 +73,7 @@ class Proxy:
         self._opened: dict[Console, logbook.Opened] = {}
         #: Of each console what was written down last.
         self._noted: dict[Console, tuple[int, int]] = {}
-        self._per_holder: Counter[str] = Counter()
-        self._per_vm: Counter[int] = Counter()
-        self._per_provider: Counter[int] = Counter()
+        self._places = Places()
         self._is_checking = self._check_again = self._is_stopping = False
         self._signals: Listener | None = None
         if hear_signals:
@@ -189,34 +187,15 @@ class Proxy:
             return
         ticket, provider = result
         self._providers[provider.pk] = provider
-        self._per_holder[ticket.holder] += 1
-        self._per_vm[ticket.vm_pk] += 1
-        self._per_provider[ticket.provider_pk] += 1
-        closing = self._too_many(ticket)
-        if closing is not None:
-            console.end(closing)
+        refusal = Closing(Code.RESTARTING) if self._is_stopping else self._places.refusal(ticket)
+        if refusal is not None:
+            console.end(refusal)
             return
+        self._places.take(ticket)
         if ticket.kind is ConsoleKind.SERIAL:
             self._hubs.join(console, Wanted(ticket.vm_pk, ticket.vm_uuid, ticket.external_id, provider))
         else:
             self._targets.open(provider, ticket.external_id, ticket.kind, lambda found: self._found(console, found))
-
-    def _too_many(self, ticket: Ticket) -> Closing | None:
-        if self._is_stopping:
-            return Closing(Code.RESTARTING)
-        # Those that were refused and only wait to read why take nobody's place.
-        if self._per_provider.total() > settings.CONSOLES_MAX:
-            most = settings.CONSOLES_MAX
-            return Closing(Code.TOO_MANY, f"The portal carries {_consoles(most)}, which is the most. Try again later.")
-        of_guests = ticket.guest_link_pk is not None
-        most = settings.CONSOLES_PER_GUEST_LINK if of_guests else settings.CONSOLES_PER_USER
-        if self._per_holder[ticket.holder] > most:
-            whose = "This guest link has" if of_guests else "You have"
-            return Closing(Code.TOO_MANY, f"{whose} {_consoles(most)} open, which is the most. Close one.")
-        if self._per_vm[ticket.vm_pk] > settings.CONSOLES_PER_VM:
-            most = settings.CONSOLES_PER_VM
-            return Closing(Code.TOO_MANY, f"This machine has {_consoles(most)} open, which is the most. Close one.")
-        return None
 
     def _not_seated(self, sitter: Sitter, found: Found) -> None:
         if isinstance(sitter, Console):
@@ -280,13 +259,7 @@ class Proxy:
         self._rooms.leave(console)
         ticket = console.ticket
         if ticket is not None:
-            self._per_holder[ticket.holder] -= 1
-            self._per_vm[ticket.vm_pk] -= 1
-            self._per_provider[ticket.provider_pk] -= 1
-            if self._per_holder[ticket.holder] <= 0:
-                del self._per_holder[ticket.holder]
-            if self._per_vm[ticket.vm_pk] <= 0:
-                del self._per_vm[ticket.vm_pk]
+            self._places.give_back(ticket)
             self._write_down(console, ticket)
         self._stop_when_empty()
 
@@ -382,7 +355,7 @@ class Proxy:
             console.endpoint_due = now + settings.CONSOLE_LIFE_S
             return
         # Many consoles at one provider are asked for in turn, so that it has other things to do as well.
-        pause_s = max(settings.CONSOLE_ENDPOINT_CHECK_S, self._per_provider[ticket.provider_pk] / QUESTIONS_PER_S)
+        pause_s = max(settings.CONSOLE_ENDPOINT_CHECK_S, self._places.at(ticket.provider_pk) / QUESTIONS_PER_S)
         console.endpoint_due = now + pause_s
         self._targets.ask(
             self._providers[ticket.provider_pk],
@@ -390,10 +363,6 @@ class Proxy:
             ticket.kind,
             lambda told: _compare_endpoint(console, told),
         )
-
-
-def _consoles(count: int) -> str:
-    return "1 console" if count == 1 else f"{count} consoles"
 
 
 def _reading(console: Console) -> sessions.Reading:

@@ -6,6 +6,8 @@ holds its own lanes only; who asked gets an answer when the deadline is over, an
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 import logging
 import queue
 import socket
@@ -97,9 +99,7 @@ def reach(target: ConsoleTarget) -> Found:
     """Connect to where the driver pointed; blocks. Raises OSError and ProviderError."""
     match target:
         case TcpConsole():
-            sock = socket.create_connection((target.host, target.port), timeout=settings.CONSOLE_PROVIDER_S)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return Target(Plain(sock), endpoint_of(target), target.password)
+            return Target(Plain(_dialled(target.host, target.port)), endpoint_of(target), target.password)
         case UnixConsole():
             sock = socket.socket(socket.AF_UNIX)
             try:
@@ -112,8 +112,7 @@ def reach(target: ConsoleTarget) -> Found:
         case StreamConsole():
             return Target(Plain(target.connect()), endpoint_of(target), target.password)
         case TlsConsole():
-            sock = socket.create_connection((target.host, target.port), timeout=settings.CONSOLE_PROVIDER_S)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = _dialled(target.host, target.port)
             secure = upstream.secured(sock, target.tls, target.server_name or target.host)
             return Target(Plain(secure), endpoint_of(target), target.password)
         case SshConsole():
@@ -126,6 +125,31 @@ def reach(target: ConsoleTarget) -> Found:
             return Link(target.url)
         case ViewerConsole():
             return Handed(viewer_file.text_of(target), target.valid_s)
+
+
+def _dialled(host: str, port: int) -> socket.socket:
+    """No resolver is asked about a number, as nearly all addresses are: that takes as long as the connection itself."""
+    if _is_number(host):
+        sock = socket.socket(socket.AF_INET)
+        try:
+            sock.settimeout(settings.CONSOLE_PROVIDER_S)
+            sock.connect((host, port))
+        except OSError:
+            sock.close()
+            raise
+    else:
+        sock = socket.create_connection((host, port), timeout=settings.CONSOLE_PROVIDER_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+@functools.lru_cache(1024)
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Errand:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from providers.base import ConsoleKind
 from vms.console.admission import Ticket
@@ -34,7 +34,7 @@ def ticket(number: int, *, user: int | None = 1, vm: int = 1) -> Ticket:
 
 
 @pytest.fixture(autouse=True)
-def _few(settings: SettingsWrapper) -> None:
+def _few(settings: Settings) -> None:
     settings.CONSOLES_MAX, settings.CONSOLES_PER_USER, settings.CONSOLES_PER_VM = 4, 2, 3
     settings.CONSOLES_PER_GUEST_LINK = 1
 

@@ -16,6 +16,7 @@ from email.mime.text import MIMEText
 import yaml
 
 from providers.base import InvalidRequest
+from providers.guest import cloud_config
 
 CLOUD_CONFIG = "#cloud-config"
 #: First words of a text → the subtype of its MIME part.
@@ -136,3 +137,4 @@ def _check_yaml(text: str, where: str) -> None:
         raise InvalidRequest(
             f"{where}After “#cloud-config” come keys with values, like “packages: [htop]”.", field="user_data"
         )
+    cloud_config.check(text, where)

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guest.tools import GuestBuildError, run
-from providers.base import CloudInit, GuestFile, GuestUser
+from providers.base import CloudInit, GuestFile, GuestUser, InvalidRequest
+from providers.guest import cloud_config
 from providers.guest.cloudinit import render
 
 KEPT = Path(__file__).parents[3] / "var" / "test" / "schema-cloud-config-v1.json"
@@ -88,3 +89,45 @@ def test_the_schema_is_a_judge_that_says_no(schema: dict[str, Any]) -> None:
     judge = jsonschema.Draft4Validator(schema)
     assert not judge.is_valid({"write_files": [{"content": "a file without a path"}]})
     assert not judge.is_valid({"runcmd": "not a list"})
+
+
+def test_every_key_of_the_schema_is_known_to_who_reads_the_experts_text(schema: dict[str, Any]) -> None:
+    parts = [schema["$defs"][each["$ref"].rpartition("/")[2]] for each in schema["allOf"]]
+    assert {key for part in parts for key in part.get("properties", {})} <= set(cloud_config.KEYS)
+
+
+VALUES = st.recursive(
+    st.sampled_from([None, True, 7, "text", "a:b"]),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.dictionaries(st.sampled_from([*cloud_config.USER.keys, *cloud_config.FILE.keys]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def refusal(document: dict[str, Any]) -> str:
+    try:
+        cloud_config.check(yaml.safe_dump(document))
+    except InvalidRequest as exc:
+        return exc.reason
+    return ""
+
+
+def test_what_an_experts_text_is_refused_for_the_schema_refuses_too(schema: dict[str, Any]) -> None:
+    """So nobody is refused for what a guest would understand."""
+    judge = jsonschema.Draft4Validator(schema)
+    parts = [schema["$defs"][each["$ref"].rpartition("/")[2]] for each in schema["allOf"]]
+    keys = sorted({key for part in parts for key in part.get("properties", {})})
+    refused = 0
+
+    @settings(max_examples=300, deadline=None)
+    @given(key=st.sampled_from(keys), value=VALUES)
+    def each(key: str, value: Any) -> None:
+        nonlocal refused
+        if sentence := refusal({key: value}):
+            refused += 1
+            assert not judge.is_valid({key: value}), sentence
+
+    each()
+    assert refused > 50

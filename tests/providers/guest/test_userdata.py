@@ -30,7 +30,15 @@ echo "ü $HOME"
 
 
 @pytest.mark.parametrize(
-    "text", ["#cloud-config\npackages: [htop]\n", "#!/bin/sh\necho\n", "#include\nhttp://x\n", PARTS]
+    "text",
+    [
+        "#cloud-config\npackages: [htop]\n",
+        "#cloud-config\nwrite_files: [{path: /a, permissions: 0644}]\nruncmd: [[sleep, 5], echo, null]\nntp:\n",
+        "#cloud-config\n# Modules that nobody here knows are the guest's own.\nour_module: {a: 1}\n1: 2\n",
+        "#!/bin/sh\necho\n",
+        "#include\nhttp://x\n",
+        PARTS,
+    ],
 )
 def test_what_cloud_init_reads_passes_as_it_is(text: str) -> None:
     assert checked(text) == text
@@ -51,6 +59,14 @@ def test_line_ends_and_blanks_are_made_the_guests() -> None:
         (PARTS.replace("#!/bin/sh", "echo"), "Part 2: .*must begin with"),
         (PARTS.replace("--b", "--c"), "parts cannot be found"),
         ("#!/bin/sh\n" + "x" * 20_000, "16 KiB"),
+        ("#cloud-config\n\npackages: htop", "In line 3: “packages” must be a list, and is text"),
+        ("#cloud-config\npakages: [htop]", "In line 2: “pakages” is nothing that cloud-init knows; “packages” is"),
+        ("#cloud-config\nruncmd: [a]\nusers: []\nruncmd: [b]", "“runcmd” is there twice, in the lines 2 and 4"),
+        ("#cloud-config\nwrite_files: [{path: /a}, {content: x}]", "entry 2 of “write_files” has no “path”"),
+        ("#cloud-config\nusers: [default, {name: ada, passwd: 0123}]", "“passwd” in entry 2 of “users” .*quotes"),
+        ("#cloud-config\nruncmd: [[sleep, 5], {echo: a}]", "entry 2 of “runcmd” must be text or a list"),
+        ("#cloud-config\ntimezone: 2026-11-23", "“timezone” must be text, .*quotes"),
+        (PARTS.replace("[htop]", "htop"), "Part 1: In line 2"),
     ],
 )
 def test_what_it_cannot_read_is_refused_with_the_place(text: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""What stands around a console, pressed in Chromium: picture, size, keys, power and media, search, letters, clipboard."""
+"""What stands around a console, pressed in Chromium: picture, size, keys, media, search, letters, clipboard."""
 
 from __future__ import annotations
 

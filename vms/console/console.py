@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 #: How long the browser may take to answer our close frame.
 FAREWELL_S = 2.0
 FIRST_PING_S = 1.5
+#: How long a browser has to answer when there is reason to think that it is gone.
+DOUBT_S = 3.0
 #: More than this many messages of a page in so many seconds are no person's.
 MOST_SAID, SAID_WITHIN_S = 20, 10.0
 BROWSER_LEFT = Closing(Code.NORMAL, "The browser closed the console.")
@@ -254,6 +257,19 @@ class Console:
                     self._ws.ping()
                 except Gone:
                     self.end(BROWSER_LEFT)
+
+    def doubt(self) -> None:
+        """Have the browser show that it is there; one that does not is taken for gone in a moment."""
+        now = time.monotonic()
+        if self.stage is not Stage.OPEN or self._ws.is_full:
+            return
+        if self._pinged_at:
+            self._ping_due = min(self._ping_due, now + DOUBT_S)
+            return
+        self._pinged_at, self._ping_due = now, now + DOUBT_S
+        # Who cannot be reached any more will not have answered at the next tick.
+        with contextlib.suppress(Gone):
+            self._ws.ping()
 
     def _heard(self) -> None:
         """The browser answered a ping."""

@@ -50,6 +50,9 @@ class Room:
     def enter(self, console: Console, ticket: Ticket) -> None:
         """Before a byte is read: whether this console drives."""
         person = Person(console, ticket, time.time())
+        for other in self._of(ticket.holder):
+            # A page whose line broke comes back before anybody knows that its old connection is dead.
+            other.console.doubt()
         self.people[console] = person
         if not self.has_driver:
             console.drive(person.may_type)
@@ -66,7 +69,7 @@ class Room:
             return
         if self.driver is console:
             self.driver = None
-            if not self._pass_on():
+            if not self._pass_on(person.ticket.holder):
                 self._kept_for = person.ticket.holder
                 self._loop.after(KEPT_S, self._settle)
         self.tell()
@@ -81,12 +84,18 @@ class Room:
             self._drive(heir, "You have the keyboard now.")
         self.tell()
 
-    def _pass_on(self) -> bool:
+    def _pass_on(self, left: str = "") -> bool:
+        """To who asked first, else to who `left` and is back already; False when there is neither."""
         asking = [person for person in self.people.values() if person.asked_at is not None]
-        if not asking:
+        back = [person for person in self._of(left) if person.may_type]
+        if not asking and not back:
             return False
-        self._drive(min(asking, key=lambda person: person.asked_at or 0), "You have the keyboard now.")
+        heir = min(asking, key=lambda person: person.asked_at or 0) if asking else back[-1]
+        self._drive(heir, "You have the keyboard now.")
         return True
+
+    def _of(self, holder: str) -> list[Person]:
+        return [person for person in self.people.values() if person.ticket.holder == holder]
 
     def _drive(self, person: Person, sentence: str) -> None:
         before, self.driver, person.asked_at, self._kept_for = self.driver, person.console, None, ""
@@ -132,6 +141,7 @@ class Room:
         elif self.driver is not me.console and me.asked_at is None:
             me.asked_at = time.monotonic()
             self.driver.say(type="notice", sentence=f"{me.ticket.name} asks for the keyboard.")
+            self.driver.doubt()
 
     def _release(self, me: Person) -> None:
         me.console.drive(False)

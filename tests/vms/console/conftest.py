@@ -18,7 +18,7 @@ from providers.base import ConsoleKind
 from tests.conftest import MakeVm
 from tests.vms.console.browser import Browser
 from tests.vms.console.machines import Directory, Machine
-from vms.console import grants, signals, targets
+from vms.console import console, grants, signals, targets
 from vms.console import proxy as service
 from vms.console.proxy import Proxy
 from vms.models import VirtualMachine
@@ -34,6 +34,12 @@ def _no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 def _quick_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits are looked at more often than once a second, so that a test of one need not wait for it."""
     monkeypatch.setattr(service, "TICK_S", 0.1)
+
+
+@pytest.fixture(autouse=True)
+def _no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers of tests answer pings only while they are read."""
+    monkeypatch.setattr(console, "DOUBT_S", 60.0)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.vms.console.conftest import Stage
 from tests.vms.console.machines import Directory, Machine
 from tests.vms.console.screens import UPDATE, Screen, Viewer, key, pointer
 from tests.vms.console.test_proxy import eventually
-from vms.console import grants, sharing
+from vms.console import console, grants, sharing
 from vms.console.closing import Code
 from vms.models import ConsoleSession, VirtualMachine
 
@@ -176,6 +176,44 @@ def test_a_driver_who_stays_away_is_followed_by_who_was_there(
     first.browser.sock.close()
     assert second.wait_people(lambda told: told["drives"])["driver"] == second.id
     assert not watcher.wait_people(lambda told: told["driver"] == second.id)["drives"]
+
+
+def test_a_driver_whose_line_is_dead_drives_again_as_soon_as_they_are_back(
+    look: Look, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing told the service that the first connection is dead; it is not read here, and answers no ping."""
+    look(alice)
+    watching = look(bob)
+    monkeypatch.setattr(console, "DOUBT_S", 0.5)
+    back = look(alice)
+    assert not back.opened["drives"]
+    back.wait_people(lambda told: told["drives"] and len(told["people"]) == 2)
+    assert not watching.wait_people(lambda told: told["driver"] == back.id)["drives"]
+
+
+def test_who_asks_a_driver_whose_line_is_dead_has_the_keyboard_soon(
+    look: Look, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(alice)
+    second = look(bob)
+    monkeypatch.setattr(console, "DOUBT_S", 0.5)
+    second.say(type="ask")
+    second.wait_people(lambda told: told["drives"])
+
+
+def test_a_driver_who_is_there_keeps_the_keyboard_beside_a_second_window_of_theirs(
+    look: Look, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = look(alice)
+    monkeypatch.setattr(console, "DOUBT_S", 1.0)
+    second = look(alice)
+    first.browser.sock.settimeout(1.5)
+    with pytest.raises(TimeoutError):
+        first.browser.read_some()
+    assert second.wait_people(lambda told: len(told["people"]) == 2)["driver"] == first.id
+    first.browser.sock.settimeout(8)
+    first.say(type="release")
+    first.wait_people(lambda told: told["driver"] is None)
 
 
 def test_who_may_only_watch_is_never_given_the_keyboard(look: Look, screen: Screen, alice: User, bob: User) -> None:

@@ -45,7 +45,8 @@ SIGKILL at a random moment of it. After each round no file in any pool is withou
 `qemu-img check` and holds what it held, every machine has one row, a job that says it is done has done it, and a
 second try succeeds.
 
-Last run on {day}, {where}: two private daemons (networks: the machine's own), a disk of {mib} MiB of random bytes.
+Last run on {day}, {where}: two private daemons (networks: the machine's own), a disk of {mib}
+MiB of random bytes.
 `python -m tools.faults 100 --minutes 60 --report docs/faults.md` goes on until each was killed a hundred times, or the
 hour is over; what came of it is added to `var/faults.json`, and `--afresh` begins at nothing.
 

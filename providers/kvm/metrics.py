@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from providers.base import HostSample, Metrics, VmSample
+from providers.kvm.config import KvmConfig
+from providers.kvm.connection import Connection
 from providers.kvm.errors import vendor_calls
 from providers.kvm.hostfacts import memory_mib
 from providers.kvm.native import libvirt
@@ -15,7 +20,6 @@ from providers.kvm.part import Part
 
 _STATS = (
     libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
-    | libvirt.VIR_DOMAIN_STATS_VCPU
     | libvirt.VIR_DOMAIN_STATS_BALLOON
     | libvirt.VIR_DOMAIN_STATS_BLOCK
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
@@ -24,12 +28,37 @@ _STATS = (
 _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 
 
+#: How many vCPUs a VM has is told with dozens of numbers of each one's own, for which its monitor is asked once more;
+#: and they change by hand only. So they are counted now and then.
+_COUNT_VCPUS = libvirt.VIR_DOMAIN_STATS_VCPU
+_COUNT_S = 60.0
+
+
 class KvmMetrics(Part, Metrics):
+    def __init__(self, connection: Connection, config: KvmConfig) -> None:
+        super().__init__(connection, config)
+        #: By uuid; replaced as a whole, so that threads need no lock.
+        self._vcpus: Mapping[str, int] = {}
+        self._counted_at = -_COUNT_S
+
     def sample(self) -> Sequence[VmSample]:
+        began = time.monotonic()
+        counts = began - self._counted_at >= _COUNT_S
         with vendor_calls():
-            told = self.raw.getAllDomainStats(_STATS, _FLAGS)
-        now = datetime.now(UTC)
-        return [vm_sample(domain.UUIDString(), now, stats) for domain, stats in told]
+            told = self._told(_STATS | _COUNT_VCPUS if counts else _STATS)
+            now = datetime.now(UTC)
+            named = [(domain.UUIDString(), domain, stats) for domain, stats in told]
+            if counts:
+                self._vcpus, self._counted_at = _counted((uuid, stats) for uuid, _, stats in named), began
+            elif new := [domain for uuid, domain, _ in named if uuid not in self._vcpus]:
+                found = self.raw.domainListGetStats(new, _COUNT_VCPUS, _FLAGS)
+                self._vcpus = {**self._vcpus, **_counted((domain.UUIDString(), stats) for domain, stats in found)}
+        vcpus = self._vcpus
+        return [vm_sample(uuid, now, vcpus.get(uuid, 1), stats) for uuid, _, stats in named]
+
+    def _told(self, wanted: int) -> list[tuple[Any, dict[str, Any]]]:
+        """The one call, and what it says of each VM."""
+        return list(self.raw.getAllDomainStats(wanted, _FLAGS))
 
     def host_sample(self) -> HostSample:
         with vendor_calls():
@@ -52,18 +81,29 @@ class KvmMetrics(Part, Metrics):
         )
 
 
-def vm_sample(external_id: str, at: datetime, stats: Mapping[str, Any]) -> VmSample:
+def _counted(told: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, int]:
+    """vCPUs of those VMs that told; of one that was busy nothing is remembered, and it is asked again."""
+    return {uuid: stats["vcpu.current"] for uuid, stats in told if "vcpu.current" in stats}
+
+
+# The names of the numbers are the same for every VM, and putting them together takes longer than looking them up.
+@functools.cache
+def _disk(index: int) -> Callable[[Mapping[str, Any]], tuple[int, int, int, int]]:
+    return itemgetter(*(f"block.{index}.{name}" for name in ("rd.reqs", "wr.reqs", "rd.bytes", "wr.bytes")))
+
+
+@functools.cache
+def _nic(index: int) -> tuple[str, str]:
+    return f"net.{index}.rx.bytes", f"net.{index}.tx.bytes"
+
+
+def vm_sample(external_id: str, at: datetime, vcpus: int, stats: Mapping[str, Any]) -> VmSample:
     """One VM's answer (the fields of virConnectGetAllDomainStats). Called for every VM of a host every few seconds."""
     reads = writes = read_bytes = write_bytes = None
     for index in range(stats.get("block.count", 0)):
         # A drive whose numbers are missing (its VM was busy) makes the sums of this reading unknown, not smaller.
         try:
-            counted = (
-                stats[f"block.{index}.rd.reqs"],
-                stats[f"block.{index}.wr.reqs"],
-                stats[f"block.{index}.rd.bytes"],
-                stats[f"block.{index}.wr.bytes"],
-            )
+            counted = _disk(index)(stats)
         except KeyError:
             # An empty drive has none, and never had.
             if f"block.{index}.path" in stats:
@@ -74,12 +114,13 @@ def vm_sample(external_id: str, at: datetime, stats: Mapping[str, Any]) -> VmSam
         read_bytes, write_bytes = (read_bytes or 0) + counted[2], (write_bytes or 0) + counted[3]
     received = sent = None
     for index in range(stats.get("net.count", 0)):
-        received = (received or 0) + stats.get(f"net.{index}.rx.bytes", 0)
-        sent = (sent or 0) + stats.get(f"net.{index}.tx.bytes", 0)
+        rx, tx = _nic(index)
+        received = (received or 0) + stats.get(rx, 0)
+        sent = (sent or 0) + stats.get(tx, 0)
     return VmSample(
         external_id=external_id,
         at=at,
-        vcpus=stats.get("vcpu.current", 1),
+        vcpus=vcpus,
         cpu_time_ns=stats.get("cpu.time"),
         memory_mib=stats.get("balloon.current", 0) // 1024,
         memory_used_mib=_used_mib(stats),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from providers.base import VmSample
-from providers.kvm.metrics import vm_sample
+from providers.kvm.config import KvmConfig
+from providers.kvm.metrics import KvmMetrics, vm_sample
+from providers.kvm.native import libvirt
 from providers.kvm.xml.devices import SeenDevice, read_device
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -16,8 +20,6 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 #: What libvirt 9 says of a machine with two disks, an empty CD drive and two cards (formatted by `virsh domstats`).
 WHOLE = {
     "cpu.time": 12_000_000_000,
-    "vcpu.current": 2,
-    "vcpu.maximum": 4,
     "balloon.current": 1_048_576,
     "balloon.available": 1_000_000,
     "balloon.unused": 300_000,
@@ -47,7 +49,7 @@ WHOLE = {
 
 def sample(*without: str, **more: Any) -> VmSample:
     told = {name: value for name, value in WHOLE.items() if not name.startswith(without or ("-",))}
-    return vm_sample("uuid", AT, {**told, **{name.replace("__", "."): value for name, value in more.items()}})
+    return vm_sample("uuid", AT, 2, {**told, **{name.replace("__", "."): value for name, value in more.items()}})
 
 
 def test_disks_and_cards_are_summed() -> None:
@@ -80,7 +82,7 @@ def test_a_drive_that_was_busy_makes_the_sum_unknown_and_not_smaller() -> None:
 
 
 def test_what_a_busy_machine_does_not_tell_at_once_is_unknown() -> None:
-    found = vm_sample("uuid", AT, {"vcpu.current": 1, "balloon.current": 4096})
+    found = vm_sample("uuid", AT, 1, {"balloon.current": 4096})
     assert (found.cpu_time_ns, found.memory_used_mib, found.disk_reads, found.net_tx_bytes) == (None, None, None, None)
     assert found.memory_mib == 4
 
@@ -123,3 +125,46 @@ def test_what_a_busy_machine_does_not_tell_at_once_is_unknown() -> None:
 )
 def test_devices_of_the_host_are_read(document: str, device: SeenDevice | None) -> None:
     assert read_device(document) == device
+
+
+class Host:
+    """libvirt's connection as far as it is asked here: VMs and how many vCPUs each has."""
+
+    def __init__(self, **vcpus: int) -> None:
+        self.vcpus, self.counted = vcpus, list[list[str]]()
+
+    def getAllDomainStats(self, wanted: int, flags: int) -> list[Any]:  # noqa: N802 - libvirt's name
+        del flags
+        return self._told(list(self.vcpus), wanted)
+
+    def domainListGetStats(self, domains: list[Any], wanted: int, flags: int) -> list[Any]:  # noqa: N802 - libvirt's name
+        del flags
+        return self._told([domain.UUIDString() for domain in domains], wanted)
+
+    def _told(self, uuids: list[str], wanted: int) -> list[Any]:
+        counts = bool(wanted & libvirt.VIR_DOMAIN_STATS_VCPU)
+        if counts:
+            self.counted.append(uuids)
+        return [
+            (SimpleNamespace(UUIDString=lambda uuid=uuid: uuid), {"vcpu.current": self.vcpus[uuid]} if counts else {})
+            for uuid in uuids
+        ]
+
+
+def test_vcpus_are_counted_once_a_minute_and_of_new_vms_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    host, clock = Host(one=2), [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    metrics = KvmMetrics(cast(Any, SimpleNamespace(raw=host)), KvmConfig())
+
+    def seen() -> dict[str, int]:
+        return {each.external_id: each.vcpus for each in metrics.sample()}
+
+    assert seen() == {"one": 2}
+    host.vcpus["two"] = 4
+    assert seen() == {"one": 2, "two": 4}
+    assert seen() == {"one": 2, "two": 4}
+    assert host.counted == [["one"], ["two"]]
+    host.vcpus["one"] = 8
+    clock[0] += 61
+    assert seen() == {"one": 8, "two": 4}
+    assert host.counted[2:] == [["one", "two"]]

@@ -1,4 +1,5 @@
-"""A real guest at libvirt: two people at its screen, a hostile watcher, and one serial line for everybody."""
+"""A real guest at a libvirt that is reached over ssh: two people at its screen, a hostile watcher, and one serial line
+for everybody, all of it through that connection."""
 
 from __future__ import annotations
 
@@ -6,14 +7,18 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from lxml import etree
+from pydantic import SecretStr
 
 from kvweb.accounts.models import User
 from providers.base import CloudInit, ConsoleKind, DiskSpec, GuestUser, ImageSpec, NicSpec, VmSpec
 from providers.guest.passwords import hash_password
+from providers.kvm.config import KvmConfig
 from providers.kvm.driver import KvmDriver
 from providers.kvm.testing import Backend
 from providers.testing import Unavailable
 from tests.conftest import MakeVm
+from tests.providers.kvm.remote_host import SshServer
 from tests.vms.console.browser import Browser
 from tests.vms.console.conftest import Stage
 from tests.vms.console.screens import Viewer, key
@@ -42,22 +47,33 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def guest(backend: Backend, make_vm: MakeVm, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualMachine]:
-    monkeypatch.setattr(targets, "connect", lambda provider: KvmDriver(backend.config))
+def over_ssh(backend: Backend) -> Iterator[KvmConfig]:
+    """The same libvirt as another computer would reach it."""
+    server = SshServer()
+    secrets = {"ssh_key": SecretStr(server.client_key), "known_hosts": SecretStr(server.known_hosts)}
+    yield backend.config.model_copy(update={"uri": server.uri, "open_timeout_s": 30, **secrets})
+    server.remove()
+
+
+@pytest.fixture
+def guest(
+    backend: Backend, over_ssh: KvmConfig, make_vm: MakeVm, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[VirtualMachine]:
+    monkeypatch.setattr(targets, "connect", lambda provider: KvmDriver(over_ssh))
     image = backend.driver.images.add(ImageSpec(name=f"{backend.name}-guest", path=str(GUEST), pool=backend.name))
-    record = backend.driver.machines.create(
-        VmSpec(
-            name=f"{backend.name}-shared",
-            memory_mib=256,
-            disks=(DiskSpec(image=image.external_id, size_gib=1),),
-            nics=(NicSpec(network=backend.network),),
-            cloud_init=CloudInit(
-                hostname="shared",
-                users=(GuestUser(name="ada", password_hash=hash_password(PASSWORD, rounds=5000)),),
-            ),
-            start=True,
-        )
+    spec = VmSpec(
+        name=f"{backend.name}-shared",
+        memory_mib=256,
+        disks=(DiskSpec(image=image.external_id, size_gib=1),),
+        nics=(NicSpec(network=backend.network),),
+        cloud_init=CloudInit(
+            hostname="shared",
+            users=(GuestUser(name="ada", password_hash=hash_password(PASSWORD, rounds=5000)),),
+        ),
+        start=True,
     )
+    with KvmDriver(over_ssh) as driver:
+        record = driver.machines.create(spec)
     yield make_vm(external_id=record.external_id, name=record.name, power="running")
     backend.driver.machines.delete(record.external_id)
     backend.driver.images.delete(image.external_id)
@@ -106,7 +122,11 @@ def press(viewer: Viewer, text: str) -> None:
         time.sleep(0.04)
 
 
-def test_a_screen_and_a_line_are_shared(stage: Stage, guest: VirtualMachine, alice: User, bob: User) -> None:
+def test_a_screen_and_a_line_are_shared(
+    stage: Stage, guest: VirtualMachine, alice: User, bob: User, backend: Backend
+) -> None:
+    listening = etree.fromstring(backend.raw.lookupByUUIDString(guest.external_id).XMLDesc()).findall(".//listen")
+    assert {listen.get("address") for listen in listening} == {"127.0.0.1"}
     line = Line(stage.open(guest, alice))
     # libvirt lets one in; the second is at the same connection, and sees what was said before.
     line.log_in()

@@ -568,7 +568,7 @@ class ViewerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ViewerRecord:
-    """What became of a ticket. `address` is where its viewer connects from, while it is open."""
+    """What became of a ticket. `address` is where its viewer connects or connected from; empty: nobody came."""
 
     state: ViewerState
     address: str = ""

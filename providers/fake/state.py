@@ -80,9 +80,9 @@ class Viewer(BaseModel):
     run: int
     """The run of the VM that it was for."""
     until: float
-    came: bool = False
     address: str = ""
-    """Where the viewer that is there connects from; empty: nobody is there."""
+    """Where a viewer came from; empty: nobody came."""
+    is_there: bool = False
 
 
 class Vm(Thing):

@@ -30,9 +30,9 @@ def record(vm: Vm, ticket: str) -> ViewerRecord:
         return ViewerRecord(ViewerState.GONE)
     if viewer.run != vm.runs:
         raise Conflict("The VM was stopped or restarted meanwhile.")
-    if viewer.address:
+    if viewer.is_there:
         return ViewerRecord(ViewerState.OPEN, viewer.address)
-    return ViewerRecord(ViewerState.GONE if viewer.came else ViewerState.WAITING)
+    return ViewerRecord(ViewerState.GONE if viewer.address else ViewerState.WAITING, viewer.address)
 
 
 def close(tx: Transaction, external_id: str, ticket: str) -> None:
@@ -55,7 +55,7 @@ def come(store: Store, external_id: str, password: str, address: str = "192.0.2.
             return False
         if tx.now > viewer.until or not secrets.compare_digest(viewer.password, password):
             return False
-        viewer.came, viewer.address = True, address
+        viewer.is_there, viewer.address = True, address
         tx.put(vm)
     return True
 
@@ -64,11 +64,11 @@ def leave(store: Store, external_id: str) -> None:
     with store.writing() as tx:
         vm = vm_of(tx, external_id)
         if vm.viewer is not None:
-            vm.viewer.address = ""
+            vm.viewer.is_there = False
             tx.put(vm)
 
 
 def is_there(store: Store, external_id: str) -> bool:
     with store.reading() as tx:
         vm = vm_of(tx, external_id)
-    return vm.power in AWAKE and vm.viewer is not None and vm.viewer.run == vm.runs and bool(vm.viewer.address)
+    return vm.power in AWAKE and vm.viewer is not None and vm.viewer.run == vm.runs and vm.viewer.is_there

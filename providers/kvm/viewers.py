@@ -74,7 +74,7 @@ class Viewers:
                 raise Conflict("The VM was stopped or restarted meanwhile.")
             if visit.channels:
                 return ViewerRecord(ViewerState.OPEN, visit.address)
-            return ViewerRecord(ViewerState.GONE if visit.address else ViewerState.WAITING)
+            return ViewerRecord(ViewerState.GONE if visit.address else ViewerState.WAITING, visit.address)
 
     def _heard(
         self,

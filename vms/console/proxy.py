@@ -11,6 +11,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
@@ -32,6 +33,7 @@ from vms.console.serial_lines import Hubs, Sitter, Wanted
 from vms.console.sharing import Rooms
 from vms.console.signals import Listener
 from vms.console.targets import Found, Handed, Link, Target, Targets
+from vms.console.viewings import Viewing, Viewings, left_open
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,11 @@ class Proxy:
         self._rooms = Rooms(self.loop, self._ask_may_lead, self._note_driver)
         self._keyboards = Keyboards(self.loop, self._provider_of, self._note_typed)
         self._hubs = Hubs(self.loop, self._targets, self._not_seated)
+        self._viewings = Viewings(
+            self._targets,
+            write=lambda note: self._database.note_together(logbook.write, note),
+            ended=self._viewing_ended,
+        )
         #: Consoles whose beginning was written down.
         self._opened: dict[Console, logbook.Opened] = {}
         #: Of each console what was written down last.
@@ -95,7 +102,7 @@ class Proxy:
         self.loop.every(NOTE_S, self._note)
         self.loop.every(SWEEP_S, lambda: self._database.do(listeners.sweep))
         # Consoles may be opened before this is done.
-        self._database.note(lambda: sessions.end_left_open(started))
+        self._database.do(lambda: left_open(started), lambda left: self._end_left(started, left))
         self._listen_to_kept()
         if self._signals is not None:
             self._signals.start()
@@ -109,6 +116,11 @@ class Proxy:
             self._targets.close()
             self._database.close()
             self.loop.close()
+
+    def _end_left(self, started: datetime, viewers: list[tuple[Provider, str]] | Closing) -> None:
+        if not isinstance(viewers, Closing):
+            self._viewings.close_left(viewers)
+        self._database.note(lambda: sessions.end_left_open(started))
 
     def stop(self) -> None:
         """Begin to stop; may be called from a signal handler or another thread."""
@@ -124,11 +136,12 @@ class Proxy:
             guest.send_away(503, "The console service stops.")
         for console in list(self._consoles):
             console.end(Closing(Code.RESTARTING))
+        self._viewings.end_all(Closing(Code.RESTARTING))
         self.loop.after(FAREWELL_S, self.loop.stop)
         self._stop_when_empty()
 
     def _stop_when_empty(self) -> None:
-        if self._is_stopping and not self._consoles:
+        if self._is_stopping and not self._consoles and not self._viewings:
             self.loop.stop()
 
     # -- opening -------------------------------------------------------------------------------------------------------
@@ -208,25 +221,33 @@ class Proxy:
             case Link(url=url):
                 console.say(type="link", url=url)
                 console.end(Closing(Code.NOT_CARRIED, "This provider shows its consoles on a page of its own."))
-            case Handed(text=text, valid_s=valid_s):
-                self._hand(console, text, valid_s)
+            case Handed():
+                self._hand(console, found)
             case Closing():
                 console.end(found)
 
-    def _hand(self, console: Console, text: str, valid_s: int) -> None:
-        """Give a viewer's file, once it is written down who got it."""
+    def _hand(self, console: Console, file: Handed) -> None:
+        """Give a viewer's file, once it is written down who got it; from here on it stands for the grant."""
+        ticket = console.ticket
+        if ticket is None:
+            return
+        viewing = self._viewings.begin(ticket, self._providers[ticket.provider_pk], file)
 
         def noted(failed: Closing | None) -> None:
-            if failed is not None:
-                console.end(failed)
-                return
-            console.say(type="viewer", text=text, valid_s=valid_s)
-            console.end(Closing(Code.NOT_CARRIED, "The viewer opens this screen by itself."))
+            closing = failed or viewing.closing or (console.closing if console.stage is not Stage.CONNECTING else None)
+            if closing is None:
+                console.say(type="viewer", text=file.text, valid_s=file.valid_s)
+                console.end(Closing(Code.NOT_CARRIED, "The viewer opens this screen by itself."))
+            else:
+                viewing.end(closing)
+                console.end(closing)
 
-        ticket = console.ticket
-        if ticket is not None:
-            handed = logbook.entry(ticket, "vm.console.viewer", valid_s=valid_s)
-            self._database.do(lambda: record_many([handed]), noted)
+        handed = logbook.entry(ticket, "vm.console.viewer", valid_s=file.valid_s)
+        self._database.do(lambda: record_many([handed]), noted)
+
+    def _viewing_ended(self, ticket: Ticket) -> None:
+        self._places.give_back(ticket)
+        self._stop_when_empty()
 
     # -- what consoles tell --------------------------------------------------------------------------------------------
 
@@ -258,7 +279,7 @@ class Proxy:
         self._keyboards.left(console)
         self._rooms.leave(console)
         ticket = console.ticket
-        if ticket is not None:
+        if ticket is not None and not self._viewings.took_over(ticket):
             self._places.give_back(ticket)
             self._write_down(console, ticket)
         self._stop_when_empty()
@@ -277,6 +298,7 @@ class Proxy:
         now = time.monotonic()
         self._hubs.tick()
         self._keyboards.tick(now)
+        self._viewings.tick(now)
         for console in list(self._consoles):
             console.tick(now)
             if console.stage is Stage.OPEN and now >= console.endpoint_due:
@@ -287,19 +309,24 @@ class Proxy:
         if self._is_checking:
             self._check_again = True
             return
-        tickets = {console.ticket.grant_pk: console for console in self._consoles if console.ticket is not None}
+        tickets: dict[int, Console | Viewing] = {
+            console.ticket.grant_pk: console for console in self._consoles if console.ticket is not None
+        }
+        # A connection that fetched a file may be there still while the file stands for its grant already.
+        tickets |= self._viewings.by_grant()
         if not tickets or self._is_stopping:
             return
         opened = [standing.Opened(pk, console.ticket.session_key) for pk, console in tickets.items() if console.ticket]
         self._is_checking, self._check_again = True, False
         self._database.do(lambda: standing.ended_among(opened), lambda result: self._checked(tickets, result))
 
-    def _checked(self, consoles: dict[int, Console], ended: dict[int, Closing] | Closing) -> None:
+    def _checked(self, consoles: dict[int, Console | Viewing], ended: dict[int, Closing] | Closing) -> None:
         self._is_checking = False
         # A check that failed says nothing about rights; the next one is seconds away.
         if not isinstance(ended, Closing):
             for grant_pk, closing in ended.items():
                 consoles[grant_pk].end(closing)
+            self._viewings.tick(time.monotonic())
         if self._check_again:
             self.check()
 
@@ -340,6 +367,7 @@ class Proxy:
 
     def _vm_changed(self, vm_uuid: str) -> None:
         now = time.monotonic()
+        self._viewings.news_of(vm_uuid)
         mine = [each for each in self._consoles if each.ticket is not None and each.ticket.vm_uuid == vm_uuid]
         for console in mine:
             if console.stage is Stage.OPEN:

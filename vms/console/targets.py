@@ -70,6 +70,8 @@ class Handed:
 
     text: str = field(repr=False)
     valid_s: int
+    #: The driver's name for it.
+    ticket: str
 
 
 Found = Target | Link | Handed | Closing
@@ -124,7 +126,7 @@ def reach(target: ConsoleTarget) -> Found:
         case LinkConsole():
             return Link(target.url)
         case ViewerConsole():
-            return Handed(viewer_file.text_of(target), target.valid_s)
+            return Handed(viewer_file.text_of(target), target.valid_s, target.ticket)
 
 
 def _dialled(host: str, port: int) -> socket.socket:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+
+from django.conf import settings
 
 from kvweb.accounts.access import allowed
 from kvweb.accounts.models import User
@@ -41,6 +44,15 @@ class Ticket:
     #: Could take the keyboard from others when they came; asked again when they do.
     may_lead: bool
     session_key: str = field(repr=False)
+    #: When a guest's link ends, in Unix time; None for people.
+    link_ends_at: float | None = None
+
+    @property
+    def life_s(self) -> int:
+        """How long a console may last that opens now."""
+        if self.link_ends_at is None:
+            return int(settings.CONSOLE_LIFE_S)
+        return int(min(settings.CONSOLE_LIFE_S, max(self.link_ends_at - time.time(), 0)))
 
     @property
     def holder(self) -> str:
@@ -126,6 +138,7 @@ def _ticket(
         address=request.address,
         may_lead=user is not None and allowed(user, "vm.share", vm),
         session_key=request.session_key,
+        link_ends_at=guest_link.expires_at.timestamp() if guest_link is not None else None,
     )
 
 

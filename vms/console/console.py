@@ -144,7 +144,7 @@ class Console:
             kind=ticket.kind.value,
             view_only=ticket.view_only,
             drives=self.drives,
-            life_s=int(settings.CONSOLE_LIFE_S),
+            life_s=ticket.life_s,
         )
         # A page that only just opened would answer late and look slow.
         self._ping_due = time.monotonic() + FIRST_PING_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -188,6 +189,20 @@ def test_a_guest_watches_until_the_link_is_taken_back(
     assert guest.close_reason == "The guest link was taken back."
     owner.send(b"!")
     assert owner.read(1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_is_told_when_the_link_ends_and_is_closed_then(
+    stage: Stage, running_vm: VirtualMachine, alice: User
+) -> None:
+    link = made(running_vm, alice, hours=2)
+    guest = at_console(stage, enter(link), link).wait_open()
+    assert 7100 < next(said for said in guest.said if said["type"] == "open")["life_s"] <= 7200
+    GuestLink.objects.update(expires_at=timezone.now())
+    began = time.monotonic()
+    assert guest.wait_closed() == Code.NOT_ALLOWED
+    assert guest.close_reason == "This guest link does not work any more."
+    assert time.monotonic() - began < 6
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,6 +13,7 @@ import "./bulk.js";
 import "./keys.js";
 import "./events.js";
 import "./edit.js";
+import "./kept.js";
 import "./tabs.js";
 import "./charts.js";
 import "./sparklines.js";

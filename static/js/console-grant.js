@@ -1,16 +1,22 @@
 // askGrant(address, csrf): the right to open a console once, {token, path}, or {code, sentence} as a closing console says it.
+import { standing, token } from "./standing.js";
+
 export const SIGNED_OUT = 4401;
 const NO_ANSWER = 1006;
+
+const post = (address, csrf) => fetch(address, {
+  method: "POST",
+  headers: { "X-CSRFToken": csrf, Accept: "application/json" },
+  credentials: "same-origin",
+  redirect: "manual",
+});
 
 export async function askGrant(address, csrf) {
   let answer;
   try {
-    answer = await fetch(address, {
-      method: "POST",
-      headers: { "X-CSRFToken": csrf, Accept: "application/json" },
-      credentials: "same-origin",
-      redirect: "manual",
-    });
+    answer = await post(address, csrf);
+    // The person signed in again since this page was opened.
+    if (answer.headers.get("X-Old-Page") && await standing() === "here") answer = await post(address, token());
   } catch {
     return { code: NO_ANSWER, sentence: "The portal does not answer." };
   }

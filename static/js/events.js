@@ -200,6 +200,7 @@ function open() {
 }
 
 document.addEventListener("visibilitychange", () => (document.hidden ? stop() : open()));
+document.addEventListener("kvweb:signed-in", open);
 addEventListener("pagehide", close);
 addEventListener("pageshow", (event) => { if (event.persisted) open(); });
 document.body.addEventListener("rows", (event) => (event.detail.ids ?? []).forEach((id) => take({ id: since || 0, subject: `vm:${id}`, topic: "changed" })));

@@ -18,7 +18,7 @@ from providers.kcontract.forms import (
     guest_file,
     nic_specs,
 )
-from providers.kcontract.option_forms import shaped
+from providers.kcontract.option_forms import expanded, shaped
 from providers.kcontract.reservations import Reservations
 
 #: What `overrides` may hold beside the typed options of the kind.
@@ -192,7 +192,9 @@ class Creation(Reservations):
             metadata=self._metadata(plan, profile, image, domain if reservedns else None, metadata),
             tags=tuple(tags),
             zone=str(overrides.get("zone") or overrides.get("az") or ""),
-            options=self._options(demands, negations, overrides),
+            options=self._options(
+                demands, negations, overrides, whole_number(numcpus, "numcpus"), whole_number(memory, "memory")
+            ),
         )
         del storemetadata  # Metadata is always stored.
         if alias and not reservedns:
@@ -249,7 +251,12 @@ class Creation(Reservations):
         return {key: str(value) for key, value in found.items() if value not in (None, "")}
 
     def _options(
-        self, demands: Mapping[str, Any], negations: Mapping[str, bool], overrides: Mapping[str, Any]
+        self,
+        demands: Mapping[str, Any],
+        negations: Mapping[str, bool],
+        overrides: Mapping[str, Any],
+        vcpus: int,
+        memory_mib: int,
     ) -> dict[str, Any]:
         """The kind's own options, from its typed model; what it has no field for is refused."""
         known = set(self.plugin.options.model_fields) if self.plugin is not None else set()
@@ -258,6 +265,8 @@ class Creation(Reservations):
         wanted = {key: value for key, value in wanted.items() if value != []}
         wanted |= {key: value for key, value in negations.items() if not value}
         wanted |= {key: value for key, value in overrides.items() if key not in OVERRIDES and value is not None}
+        most = self.driver.host.info().memory_total_mib or 0 if "memoryhotplug" in wanted and self.driver.host else 0
+        wanted = expanded(wanted, known, vcpus=vcpus, memory_mib=memory_mib, most_mib=most)
         for given, raw in wanted.items():
             key, value = shaped(given, raw, known)
             field = next((each for each in (key, *OPTION_NAMES.get(key, ())) if each in known), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,6 +12,8 @@ from providers.kcontract.core import whole_number
 #: Words for a CPU that are modes of the hypervisor and no models.
 CPU_MODES = frozenset({"host-passthrough", "host-model", "maximum"})
 _AWAY = frozenset({"disable", "forbid"})
+#: A VM that is to grow while it runs can have so many times what it starts with, memory in so many steps.
+ROOM, SLOTS = 4, 16
 
 
 def shaped(key: str, value: Any, known: Iterable[str]) -> tuple[str, Any]:
@@ -25,6 +27,33 @@ def shaped(key: str, value: Any, known: Iterable[str]) -> tuple[str, Any]:
         "sharedfolders": shares,
     }.get(key)
     return key, shape(value) if shape else value
+
+
+def expanded(
+    wanted: Mapping[str, Any], known: Container[str], *, vcpus: int, memory_mib: int, most_mib: int
+) -> dict[str, Any]:
+    """Words of the contract that are several options of a kind, or say no number where its options want one.
+
+    `most_mib` is what the host has in all; 0 where it does not tell.
+    """
+    found = dict(wanted)
+    if "cpuhotplug" in found and "cpu_hotplug" not in known and "max_vcpus" in known:
+        del found["cpuhotplug"]
+        found.setdefault("max_vcpus", vcpus * ROOM)
+    if "memoryhotplug" in found and "memory_hotplug" not in known and "max_memory_mib" in known:
+        del found["memoryhotplug"]
+        room = memory_mib * ROOM
+        found.setdefault("max_memory_mib", min(room, most_mib) if most_mib else room)
+        if "memory_slots" in known:
+            found.setdefault("memory_slots", SLOTS)
+    if "nested" in found and "nested" not in known and "cpu_flags" in known:
+        del found["nested"]
+        # Whichever of the two makers' words the host's processor knows.
+        found["cpuflags"] = merged(cpu_flags(found.get("cpuflags", ())), ["-vmx", "-svm"])
+    if "vnc" in found and "vnc" not in known and "video" in known:
+        del found["vnc"]
+        found.setdefault("video", "none")
+    return found
 
 
 def cpu_flags(value: Any, *, disable: bool = False) -> list[str]:

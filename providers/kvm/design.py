@@ -154,7 +154,11 @@ def design(spec: VmSpec, facts: HostFacts, content: Content, *, uuid: UUID, now:
         listen="none" if facts.is_local else "127.0.0.1",
         spice_listen=facts.spice_address,
         video="" if screen == "none" else screen,
-        options={name: value for name, value in asked_of(options).items() if name not in _DESIGNED},
+        options={
+            name: value
+            for name, value in offers.with_nodes(asked_of(options), {}, facts).items()
+            if name not in _DESIGNED
+        },
         root_ports=_root_ports(spec, content) if machine != "pc" else 0,
     )
 

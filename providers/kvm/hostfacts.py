@@ -38,6 +38,8 @@ class HostFacts:
     cpu_models: tuple[str, ...] = ()
     cpus: frozenset[int] = frozenset()
     """Numbers of the host's CPUs; empty where it does not tell."""
+    numa_nodes: frozenset[int] = frozenset()
+    """Likewise."""
     has_secure_boot: bool = False
     has_tpm: bool = False
     has_virtiofs: bool = False
@@ -105,6 +107,7 @@ def _read(raw: Any, config: KvmConfig) -> HostFacts:
         is_local=config.is_local,
         cpu_models=best.cpu_models,
         cpus=host.cpus,
+        numa_nodes=host.numa_nodes,
         has_secure_boot=best.has_secure_loader and "efi" in best.firmwares,
         has_tpm="emulator" in best.tpm_backends,
         has_virtiofs="virtiofs" in best.filesystem_drivers and (not config.is_local or _has_virtiofsd()),

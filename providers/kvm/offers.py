@@ -92,10 +92,21 @@ def check_options(wanted: Mapping[str, Any], facts: HostFacts) -> None:
         raise InvalidRequest(f"The host's machines have at most {facts.max_vcpus} vCPUs.", field="options.max_vcpus")
     if facts.memory_mib and wanted.get("max_memory_mib", 0) > facts.memory_mib:
         raise InvalidRequest(f"The host has {facts.memory_mib} MiB of memory in all.", field="options.max_memory_mib")
+    absent = cpus_in(wanted["numa_nodes"]) - facts.numa_nodes if wanted.get("numa_nodes") and facts.numa_nodes else ()
+    if absent:
+        raise InvalidRequest(f"The host has no NUMA node {min(absent)}.", field="options.numa_nodes")
     for pin in wanted.get("pinning", ()):
         beyond = cpus_in(pin.partition("=")[2]) - facts.cpus if facts.cpus else frozenset()
         if beyond:
             raise InvalidRequest(f"The host has no CPU number {min(beyond)}.", field="options.pinning")
+
+
+def with_nodes(wanted: Mapping[str, Any], there: Mapping[str, Any], facts: HostFacts) -> dict[str, Any]:
+    """What is wanted, with all NUMA nodes of the host where a way of using them is wanted and none are named."""
+    nodes = wanted.get("numa_nodes", there.get("numa_nodes"))
+    if wanted.get("numa_mode") and not nodes and facts.numa_nodes:
+        return {**wanted, "numa_nodes": ",".join(map(str, sorted(facts.numa_nodes)))}
+    return dict(wanted)
 
 
 def check_room(wanted: Mapping[str, Any], *, vcpus: int, memory_mib: int) -> None:

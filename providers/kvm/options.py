@@ -108,6 +108,29 @@ class KvmOptions(BaseModel):
         description="One a line: “0-1=512” is a cell of the first two CPUs and 512 MiB. All must be given out.",
         json_schema_extra=_shown(MEMORY),
     )
+    numa_nodes: str = Field(
+        default="",
+        pattern=rf"^({CPUSET})?$",
+        max_length=200,
+        title="NUMA nodes of the host",
+        description="Its memory comes from these: “0” or “0-1”. Empty: wherever the host has some.",
+        json_schema_extra=_shown(MEMORY, needs_admin=True),
+    )
+    numa_mode: Literal["strict", "preferred", "interleave", "restrictive"] = Field(
+        default="strict",
+        title="How they are used",
+        description="Counts where nodes of the host are chosen; without them all are meant.",
+        json_schema_extra=_shown(
+            MEMORY,
+            needs_admin=True,
+            words={
+                "strict": "only these (strict)",
+                "preferred": "these first (preferred)",
+                "interleave": "by turns (interleave)",
+                "restrictive": "as the host's cgroups say (restrictive)",
+            },
+        ),
+    )
     hugepages: Literal["", "2048", "1048576"] = Field(
         default="",
         title="Huge pages",

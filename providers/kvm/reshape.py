@@ -17,7 +17,7 @@ from providers.kvm.hostfacts import HostFacts, host_facts
 from providers.kvm.machines import KvmMachines
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.nvram import Nvram, is_default
-from providers.kvm.offers import check_options, check_room, check_whole, cpu_mode, options_of, video
+from providers.kvm.offers import check_options, check_room, check_whole, cpu_mode, options_of, video, with_nodes
 from providers.kvm.options import KvmOptions, cpus_in
 from providers.kvm.ownership import affected, note_of, owned_by
 from providers.kvm.part import Part
@@ -167,7 +167,7 @@ class KvmReshape(Part, Reshape):
             domain = self.defined(external_id)
             facts = host_facts(self.connection, self.config)
             root = self._next_document(domain)
-            wanted = _differing(asked, read_shape(root), facts)
+            wanted = with_nodes(_differing(asked, read_shape(root), facts), read_shape(root), facts)
             if wanted:
                 check_options(wanted, facts)
                 check_room(wanted, vcpus=vcpus_of(root)[0], memory_mib=memory_of(root)[0])

@@ -131,7 +131,7 @@ def test_what_reaches_into_the_host_is_for_administrators(machine: MakeMachine, 
     vm.provider = kvm
     options = {one.name: one for one in option_fields.options(kvm, "settings")}
     reaching = {name for name, one in options.items() if one.needs_admin}
-    assert reaching == {"shares", "pci_devices", "usb_devices", "pinning", "hugepages"}
+    assert reaching == {"shares", "pci_devices", "usb_devices", "pinning", "hugepages", "numa_nodes", "numa_mode"}
     for name in reaching:
         assert option_fields.why_not(options[name], kvm, alice) == option_fields.FOR_ADMINISTRATORS
         assert option_fields.why_not(options[name], kvm, root) == ""

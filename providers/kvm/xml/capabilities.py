@@ -20,6 +20,7 @@ class SeenHost:
     """Of memory pages, the usual one among them."""
     cpus: frozenset[int] = frozenset()
     """Numbers of the host's CPUs; empty where it does not tell."""
+    numa_nodes: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ def read_host(text: str) -> SeenHost:
         has_iommu=text_at(root, "host/iommu/@support") == "yes",
         page_sizes_kib=tuple(sorted({number_of(page.get("size"), 0) for page in root.iterfind("host/cpu/pages")})),
         cpus=frozenset(number_of(cpu.get("id"), 0) for cpu in root.iterfind("host/topology/cells/cell/cpus/cpu")),
+        numa_nodes=frozenset(number_of(cell.get("id"), 0) for cell in root.iterfind("host/topology/cells/cell")),
     )
 
 

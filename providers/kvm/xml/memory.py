@@ -23,6 +23,11 @@ def read_memory(root: Element) -> dict[str, Any]:
         found["max_memory_mib"] = most
     if slots_of(root):
         found["memory_slots"] = slots_of(root)
+    tune = root.find("numatune/memory")
+    if tune is not None:
+        found["numa_mode"] = tune.get("mode", "strict")
+        if nodes := tune.get("nodeset", ""):
+            found["numa_nodes"] = nodes
     pages = root.find("memoryBacking/hugepages")
     if pages is not None:
         page = pages.find("page")
@@ -121,12 +126,27 @@ def module(size_mib: int) -> Element:
 
 
 def write_memory(root: Element, wanted: Mapping[str, Any]) -> None:
+    if "numa_nodes" in wanted or "numa_mode" in wanted:
+        _write_nodes(root, wanted)
     if "hugepages" in wanted:
         drop_all(root, "memoryBacking/hugepages")
         if wanted["hugepages"]:
             pages = add(child(root, "memoryBacking"), "hugepages")
             add(pages, "page", size=wanted["hugepages"], unit="KiB")
         drop_if_empty(root.find("memoryBacking"))
+
+
+def _write_nodes(root: Element, wanted: Mapping[str, Any]) -> None:
+    """Nodes of the host; without any the way of using them says nothing either."""
+    there = root.find("numatune/memory")
+    nodes = wanted.get("numa_nodes", there.get("nodeset", "") if there is not None else "")
+    if nodes:
+        mode = wanted.get("numa_mode") or (there.get("mode") if there is not None else None) or "strict"
+        # Nodes that are named and a daemon of the host's that chooses them exclude each other.
+        put(child(root, "numatune"), "memory", mode=mode, nodeset=nodes, placement=None)
+    else:
+        drop(there)
+        drop_if_empty(root.find("numatune"))
 
 
 def share_memory(root: Element) -> None:

@@ -39,6 +39,7 @@ EDITS: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
     ({"pinning": ["0=2-3", "1=^1,0-2"]}, ("cputune/vcpupin",)),
     ({"numa": ["0-1=1024", "2-3=1024"]}, ("cpu/numa",)),
     ({"hugepages": "2048"}, ("memoryBacking/hugepages",)),
+    ({"numa_nodes": "0-1", "numa_mode": "interleave"}, ("numatune/memory",)),
     ({"firmware": "uefi", "secure_boot": True}, FIRMWARE),
     ({"firmware": "bios"}, FIRMWARE),
     ({"boot_order": ["vda"]}, ("os/boot", "devices/*/boot")),
@@ -60,7 +61,7 @@ EDITS: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
     ({"shares": ["data=/srv/data"]}, ("devices/filesystem[driver]", "memoryBacking/source", "memoryBacking/access")),
 )
 #: Containers that an edit may make or leave away: they say nothing by themselves.
-HOLLOW = ("cpu", "cputune", "memoryBacking")
+HOLLOW = ("cpu", "cputune", "memoryBacking", "numatune")
 
 
 @cache

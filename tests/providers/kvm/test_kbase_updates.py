@@ -66,12 +66,16 @@ def test_hardware_is_asked_for_in_the_contracts_words(backend: Backend, k: Kbase
             nets=[backend.network],
             memory=64,
             numcpus=2,
-            start=False,
             cpumodel="qemu64",
             cpuflags=["sse4.1"],
             cpupinning=[{"vcpus": "0-1", "hostcpus": "0"}],
             numa=[{"vcpus": "0-1", "memory": 64}],
+            numamode="interleave",
             rng=True,
+            nested=False,
+            vnc=False,
+            memoryhotplug=True,
+            start=True,
         )
     )
     try:
@@ -82,5 +86,12 @@ def test_hardware_is_asked_for_in_the_contracts_words(backend: Backend, k: Kbase
             ("1", "0"),
         ]
         assert root.find("cpu/numa/cell").get("memory") == "65536"
+        assert dict(root.find("numatune/memory").attrib)["mode"] == "interleave"
+        assert {flag.get("name"): flag.get("policy") for flag in root.iterfind("cpu/feature")}["svm"] == "disable"
+        assert root.find("devices/graphics") is None
+        done(k.update_memory(name, 192))
+        assert k.info(name)["memory"] == 192
+        running = etree.fromstring(backend.raw.lookupByName(name).XMLDesc(0))
+        assert len(running.findall("devices/memory")) == 1
     finally:
         done(k.delete(name))

@@ -12,16 +12,18 @@ from vms import looks
 from vms.console.session_selectors import open_at
 from vms.models import ConsoleSession, VirtualMachine
 
-LABELS = {"vnc": "Screen", "serial": "Serial console"}
+LABELS = {"vnc": "Screen", "serial": "Serial console", "spice": "Viewer on a computer"}
 
 
 @badge_of.register
 def session_badge(session: ConsoleSession) -> Badge:
-    """| closed | taken back | types | shown |, from the left."""
+    """| closed | taken back | a viewer of one's own | types | shown |, from the left."""
     if not session.is_open:
         return Badge("Closed", "secondary", "plug-connected-x")
     if session.grant is not None and session.grant.revoked_at is not None:
         return Badge("Closing", "blue", "loader-2", is_busy=True)
+    if session.kind == ConsoleKind.SPICE:
+        return Badge("Has a viewer open", "green", "device-desktop-share")
     if session.drives and session.kind == ConsoleKind.SERIAL:
         return Badge("Types", "green", "keyboard")
     if session.drives:

@@ -170,7 +170,7 @@ class KvmConsoles(Part, Consoles):
             if ticket and not self._viewers.is_last(external_id, ticket):
                 return
             domain = self.domain_or_none(external_id)
-            if domain is not None and domain.ID() != -1:
+            if domain is not None and _has_spice(domain):
                 _let_in_by(domain, new_password(), LONG_AGO)
             self._viewers.forget(external_id)
 
@@ -217,6 +217,11 @@ class KvmConsoles(Part, Consoles):
         if domain.ID() != number:
             raise Conflict("The VM was stopped or restarted meanwhile; open the console again.")
         return domain
+
+
+def _has_spice(domain: Any) -> bool:
+    """Whether it runs and has such a screen."""
+    return domain.ID() != -1 and any(each.type == "spice" for each in read_machine(domain.XMLDesc(0)).graphics)
 
 
 def _let_in_by(domain: Any, password: str, until: str) -> None:

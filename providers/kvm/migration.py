@@ -9,6 +9,7 @@ from providers.base import QUIET, AlreadyExists, Driver, InvalidRequest, Migrati
 from providers.kvm import storage
 from providers.kvm.config import KvmConfig
 from providers.kvm.connection import Connection
+from providers.kvm.consoles import KvmConsoles
 from providers.kvm.creation import mark_of, owner_mark
 from providers.kvm.deletion import Deletion
 from providers.kvm.ends import ARRIVING, There, host_uuid, is_same_storage, leave, shares_any
@@ -51,7 +52,10 @@ class KvmMigration(Part, Migration):
             trip = Trip(self, there, domain, machine, copy_storage=copy_storage, progress=progress)
             trip.check(live=live)
             progress.checkpoint()
+            # QEMU would take a SPICE viewer along, to where nobody stands for it.
+            KvmConsoles(self.connection, self.config).close_viewer(external_id)
             record = trip.run()
+            KvmConsoles(there.connection, there.config).close_viewer(external_id)
         progress.report(100, "Done")
         return record
 

@@ -3,6 +3,7 @@ for everybody, all of it through that connection."""
 
 from __future__ import annotations
 
+import configparser
 import time
 from collections.abc import Iterator
 
@@ -17,14 +18,16 @@ from providers.kvm.config import KvmConfig
 from providers.kvm.driver import KvmDriver
 from providers.kvm.testing import Backend
 from providers.testing import Unavailable
+from providers.testing.spice import OK, PERMISSION_DENIED, SpiceViewer, knock
 from tests.conftest import MakeVm
 from tests.providers.kvm.remote_host import SshServer
 from tests.vms.console.browser import Browser
 from tests.vms.console.conftest import Stage
 from tests.vms.console.screens import Viewer, key
 from tools.trial.portal import GUEST
-from vms.console import serial_log, targets
-from vms.models import VirtualMachine
+from vms.console import grants, serial_log, targets
+from vms.console.closing import Code
+from vms.models import ConsoleSession, VirtualMachine
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -71,6 +74,7 @@ def guest(
             users=(GuestUser(name="ada", password_hash=hash_password(PASSWORD, rounds=5000)),),
         ),
         start=True,
+        options={"graphics": "both"},
     )
     with KvmDriver(over_ssh) as driver:
         record = driver.machines.create(spec)
@@ -157,11 +161,40 @@ def test_a_screen_and_a_line_are_shared(
     line.type("echo by-''line: /tmp/by-*")
     line.wait_for(b"by-line: /tmp/by-*")
 
+    see_and_send_away_a_viewer(stage, guest, bob)
+
     deadline = time.monotonic() + 5
     while not any("shared login:" in each.text for each in serial_log.lines(guest.uuid)):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert next(serial_log.lines(guest.uuid)).mark == serial_log.STARTED
+
+
+def see_and_send_away_a_viewer(stage: Stage, guest: VirtualMachine, user: User) -> None:
+    """A SPICE client of its own, straight at QEMU, over which the portal has a word all the same."""
+    browser = stage.open(guest, user, ConsoleKind.SPICE)
+    assert browser.wait_closed() == Code.NOT_CARRIED
+    file = configparser.RawConfigParser()
+    file.read_string(browser.said[-1]["text"])
+    ticket = file["virt-viewer"]
+    viewer = SpiceViewer(ticket["host"], int(ticket["port"]), ticket["password"])
+    try:
+        assert viewer.answer == OK
+        sessions = ConsoleSession.objects.filter(vm=guest, kind="spice", user=user)
+        end = time.monotonic() + 10
+        while not sessions.filter(ended_at=None, address="127.0.0.1").exists():
+            assert time.monotonic() < end, "Nobody says who has a viewer open."
+            time.sleep(0.1)
+        assert viewer.is_connected()
+        # Nobody tells the service of it.
+        grants.revoke(grant=sessions.get().grant)
+        end = time.monotonic() + 5
+        while viewer.is_connected():
+            assert time.monotonic() < end, "The viewer outlived its right by five seconds."
+            time.sleep(0.1)
+    finally:
+        viewer.close()
+    assert knock(ticket["host"], int(ticket["port"]), ticket["password"]) == PERMISSION_DENIED
 
 
 def files(line: Line, wanted: bytes) -> None:

@@ -274,7 +274,7 @@ class ResourcePages(ABC, Generic[R]):
         is_active = job is not None and job.is_active
         sentence = action.done or f"{action.label} “{name}”: done."
         if is_active and job is not None:
-            sentence = f"{job.title}: the page shows how far it is."
+            sentence = jobs.going_on(job)
         if has_failed and job is not None:
             sentence = f"{action.label} “{name}”: {job.reason}"
         if not is_htmx(request) or (target(request).startswith("page-") and not is_there):

@@ -112,6 +112,8 @@ def do(request: HttpRequest, uuid: UUID, action: str) -> HttpResponse:
     response = as_it_is_now(request, uuid)
     if job is not None and job.has_failed:
         toast(response, f"{chosen.label} “{vm.name}”: {job.reason}", "error")
+    elif job is not None and job.message == jobs.WAITS_FOR_QUEUE:
+        toast(response, jobs.going_on(job), "warning")
     return response
 
 
@@ -138,7 +140,7 @@ def _after_form(
     if job is None or not job.is_active:
         toast(response, _done_words(vm, action, job))
     else:
-        toast(response, f"{job.title}: the page shows how far it is.", "info")
+        toast(response, jobs.going_on(job), "info")
     return response
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from kvweb.events.bus import redis_client
+from kvweb.events.bus import line
 from kvweb.events.models import Event
 
 logger = logging.getLogger(__name__)
@@ -52,11 +52,12 @@ def publish_many(news: Iterable[News]) -> None:
 def _announce(rows: list[Event]) -> None:
     """Losing this message is harmless: pages catch up from the rows when they ask again."""
     try:
-        pipe = redis_client().pipeline(transaction=False)
-        for row in rows:
-            channel = CHANNEL.format(project=EVERYBODY if row.is_shared else row.project_id or ADMINISTRATORS)
-            pipe.publish(channel, json.dumps({"id": row.pk, "subject": row.subject, "topic": row.topic}))
-        pipe.execute()
+        with line() as redis:
+            pipe = redis.pipeline(transaction=False)
+            for row in rows:
+                channel = CHANNEL.format(project=EVERYBODY if row.is_shared else row.project_id or ADMINISTRATORS)
+                pipe.publish(channel, json.dumps({"id": row.pk, "subject": row.subject, "topic": row.topic}))
+            pipe.execute()
     except Exception as exc:
         logger.log(_level(), "Open pages were not told of %d changes: %s", len(rows), exc)
 

@@ -45,7 +45,8 @@ def _claim(job_id: int, worker: str, place: str, limit: int) -> bool:
         )
         free = free.annotate(busy=Coalesce(Subquery(busy.values("n")), 0)).filter(busy__lt=limit)
     now = timezone.now()
-    values = {"state": JobState.RUNNING, "started_at": now, "heartbeat_at": now, "worker": worker[:120]}
+    # What it waited for is over.
+    values = {"state": JobState.RUNNING, "message": "", "started_at": now, "heartbeat_at": now, "worker": worker[:120]}
     return free.update(**values, turned_away=False) == 1
 
 

@@ -13,6 +13,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import redis
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -20,7 +21,7 @@ from django.utils import timezone
 
 from kvweb.accounts.models import Project, User
 from kvweb.audit.context import Acting, acting_as
-from kvweb.events.bus import redis_client
+from kvweb.events import bus
 from kvweb.jobs.handlers import Handler, find
 from kvweb.jobs.log import current_job
 from kvweb.jobs.models import ACTIVE, ENDED, Job, JobLine, JobState
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 #: What a job that is past its limit has for undoing its work, before its worker is ended.
 GRACE_S = 60
 
+WAITS_FOR_QUEUE = "Waiting: the queue of jobs does not answer. It begins by itself when it does."
 WORKER_GONE = "The worker that did this went away. Nothing more happens by itself; you can try again."
 
 
@@ -103,11 +105,13 @@ def _insert_unless_active(job: Job) -> Job | None:
 
 
 def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
-    """Give the id to the broker; when it does not answer, the row stays queued and `reap` hands it over later."""
+    """Give the id to the broker; when it does not answer, the row stays queued, says so, and `reap` hands it over."""
     from kvweb.jobs.tasks import run_job
 
     limit_s = find(job.kind).limit_s
     try:
+        if bus.is_resting():
+            raise redis.ConnectionError("Redis did not answer a moment ago.")
         run_job.apply_async(
             (job.pk,),
             queue=job.queue,
@@ -120,6 +124,10 @@ def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
         )
     except Exception as exc:
         logger.warning("Job %s waits for the broker: %s", job.reference, exc)
+        if isinstance(exc.__cause__, redis.TimeoutError):
+            bus.rest()
+        job.message = WAITS_FOR_QUEUE
+        Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(message=job.message)
         return False
     return True
 
@@ -130,7 +138,7 @@ def wait(job: Job, timeout_s: float | None = None) -> Job:
     Returns the job as it is then. Without Redis it returns at once.
     """
     timeout_s = settings.FAST_LANE_S if timeout_s is None else timeout_s
-    if timeout_s <= 0 or not job.is_active:
+    if timeout_s <= 0 or not job.is_active or job.message == WAITS_FOR_QUEUE:
         return job
     deadline = time.monotonic() + timeout_s
     pause_s = 0.004
@@ -141,6 +149,13 @@ def wait(job: Job, timeout_s: float | None = None) -> Job:
             break
     job.refresh_from_db()
     return job
+
+
+def going_on(job: Job) -> str:
+    """What is said after a click whose job has not ended yet."""
+    if job.message == WAITS_FOR_QUEUE:
+        return f"{job.title}. {WAITS_FOR_QUEUE}"
+    return f"{job.title}: the page shows how far it is."
 
 
 def run(job_id: int) -> Job | None:
@@ -293,7 +308,8 @@ def reap(silence_s: float | None = None) -> int:
 def _requeue_once(job: Job) -> bool:
     """At most one more message per job and minute, so that a long queue is not filled with copies of itself."""
     try:
-        return bool(redis_client().set(f"kvweb:requeued:{job.pk}", "1", nx=True, ex=60))
+        with bus.line() as client:
+            return bool(client.set(f"kvweb:requeued:{job.pk}", "1", nx=True, ex=60))
     except Exception:
         return False
 

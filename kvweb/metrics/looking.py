@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import redis
 
-from kvweb.events.bus import redis_client
+from kvweb.events.bus import line
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,11 @@ def _key(provider: object) -> str:
 def look(providers: Iterable[object]) -> None:
     """Somebody looks at metrics of these providers (uuids). Without Redis nobody hears it, and the page still works."""
     try:
-        pipe = redis_client().pipeline(transaction=False)
-        for provider in providers:
-            pipe.set(_key(provider), 1, ex=LOOK_S)
-        pipe.execute()
+        with line() as client:
+            pipe = client.pipeline(transaction=False)
+            for provider in providers:
+                pipe.set(_key(provider), 1, ex=LOOK_S)
+            pipe.execute()
     except redis.RedisError as exc:
         logger.info("That somebody looks at metrics could not be told: %s", exc)
 
@@ -35,7 +36,8 @@ def looked_at(providers: Sequence[object]) -> set[object]:
     if not providers:
         return set()
     try:
-        found = redis_client().mget([_key(provider) for provider in providers])
+        with line() as client:
+            found = client.mget([_key(provider) for provider in providers])
     except redis.RedisError:
         return set()
     return {provider for provider, value in zip(providers, found, strict=True) if value}

@@ -12,9 +12,11 @@ the projects whose news it listens to.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +35,7 @@ from kvweb.accounts.access import roles_of
 from kvweb.accounts.models import User
 from kvweb.events.models import Event
 from kvweb.events.services import CHANNEL, EVERYBODY
+from kvweb.ui.parameters import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ SORTS = {"vms": "vm:", "jobs": "job:", "providers": "provider:"}
 SORTS |= {"consoles": "console:"}
 SORTS |= {"pools": "pool:", "volumes": "volume:", "networks": "network:", "images": "image:"}
 HEARTBEAT_S = 15.0
+#: Redis answers in a millisecond; one that is silent for so long has stopped, and its news would not come.
+SILENCE_S = 3.0
 #: Ids are given before commit, so an event with a smaller id may appear after a larger one: look back a little. Hearing
 #: of a change twice is harmless.
 LOOK_BACK = 20
@@ -65,9 +70,10 @@ def _visible_events(user: User) -> QuerySet[Event]:
 def _missed(user: User, since: str, at: str) -> list[dict[str, Any]]:
     """What happened since an event id or a moment; empty when neither is given or it cannot be read."""
     events = _visible_events(user)
-    if since.isdigit():
-        recently = Q(pk__gt=int(since) - LOOK_BACK, at__gt=timezone.now() - timedelta(minutes=2))
-        events = events.filter(Q(pk__gt=int(since)) | recently)
+    last = whole_number(since, -1)
+    if last >= 0:
+        recently = Q(pk__gt=last - LOOK_BACK, at__gt=timezone.now() - timedelta(minutes=2))
+        events = events.filter(Q(pk__gt=last) | recently)
     else:
         try:
             events = events.filter(at__gte=datetime.fromtimestamp(float(at) - 0.5, tz=UTC))
@@ -75,6 +81,19 @@ def _missed(user: User, since: str, at: str) -> list[dict[str, Any]]:
             return []
     latest = list(events.order_by("-pk").values("id", "subject", "topic")[:MOST])
     return [dict(row) for row in reversed(latest)]
+
+
+_newest_known = (0.0, 0)
+
+
+async def _newest() -> int:
+    """The newest event's id as it was a moment ago; asked now and then for all open pages of this process together."""
+    global _newest_known  # noqa: PLW0603 - a process-wide memory is what is meant
+    asked_at, newest = _newest_known
+    if time.monotonic() - asked_at > HEARTBEAT_S / 3:
+        newest = await Event.objects.order_by("-pk").values_list("pk", flat=True).afirst() or 0
+        _newest_known = (time.monotonic(), newest)
+    return newest
 
 
 def _channels(user: User) -> list[str]:
@@ -115,22 +134,35 @@ async def _stream(user: User, channels: list[str], wanted: Wanted, since: str, a
     ends_at = time.monotonic() + settings.STREAM_LIFE_S
     client = aioredis.from_url(settings.REDIS_URL, socket_connect_timeout=1.0)
     pubsub = client.pubsub(ignore_subscribe_messages=True)
+    told: deque[int] = deque(maxlen=MOST)
     try:
-        if user.is_superuser:
-            await pubsub.psubscribe(CHANNEL.format(project="*"))
-        else:
-            await pubsub.subscribe(*channels)
+        # A Redis that is silent takes the connection and says nothing more.
+        async with asyncio.timeout(SILENCE_S):
+            if user.is_superuser:
+                await pubsub.psubscribe(CHANNEL.format(project="*"))
+            else:
+                await pubsub.subscribe(*channels)
         yield "retry: 1500\n: hello\n\n"
+        seen = await _newest()
         for row in await sync_to_async(_missed)(user, since, at):
             if wanted(row["subject"]):
+                told.append(row["id"])
                 yield _message(row)
         while time.monotonic() < ends_at:
             message = await pubsub.get_message(timeout=HEARTBEAT_S)
             if message is None:
                 yield ": still here\n\n"
+                # Nothing happened, or Redis lost it: rows tell which.
+                if (newest := await _newest()) > seen:
+                    for row in await sync_to_async(_missed)(user, str(seen), ""):
+                        if row["id"] not in told and wanted(row["subject"]):
+                            told.append(row["id"])
+                            yield _message(row)
+                    seen = newest
                 continue
             row = json.loads(message["data"])
             if wanted(row["subject"]):
+                told.append(row["id"])
                 yield _message(row)
     except (aioredis.RedisError, OSError) as exc:
         # The browser comes back by itself and catches up from the rows.

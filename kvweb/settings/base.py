@@ -105,7 +105,7 @@ AUTH_USER_MODEL = "accounts.User"
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "kvweb.events.cache.SteadyCache",
         "LOCATION": REDIS_URL,  # noqa: F405
         "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 0.5},
     }

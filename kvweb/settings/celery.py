@@ -34,10 +34,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Only ids travel; a message that nobody finished is given out again, and the claim makes the second one harmless.
     "visibility_timeout": 3600,
-    "socket_timeout": 30,
-    "socket_connect_timeout": 2,
-    # Somebody's click waits while a job is handed over: without Redis that must fail at once. The job's row waits, and
-    # is handed over later.
+    # Somebody's click waits while a job is handed over: without Redis that must fail at once, and soon when Redis is
+    # silent. The job's row waits, and is handed over later. Workers have more patience, see kvweb.celery.
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0.05,

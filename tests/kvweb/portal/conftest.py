@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -47,7 +48,15 @@ class PrivateRedis:
             patterns: Any = client.pubsub_numpat()
             return int(sum(count for _, count in listening) + patterns)
 
+    def hold(self) -> None:
+        """It is there, takes connections, and says nothing more: a machine that swaps, a network that swallows."""
+        self._child.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._child.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
+        self.go_on()
         self._child.terminate()
         self._child.wait(timeout=10)
 
@@ -62,8 +71,10 @@ def private_redis(settings: Settings) -> Iterator[PrivateRedis]:
     server = PrivateRedis()
     settings.REDIS_URL = server.url
     bus._client.cache_clear()
+    bus._rests_until = 0.0
     try:
         yield server
     finally:
+        bus._rests_until = 0.0
         bus._client.cache_clear()
         server.remove()

@@ -326,6 +326,25 @@ def test_a_redis_that_is_not_there_ends_the_stream_at_once(alice: User, settings
     play(scene)
 
 
+def test_news_that_redis_lost_come_with_the_next_beat(
+    alice: User, project: Project, private_redis: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(stream, "SILENCE_S", 0.2)
+
+    async def scene() -> None:
+        async with page_of(alice) as ear:
+            private_redis.hold()
+            await tell("vm:1", project)
+            await ear.hears("vm:1")
+            await asyncio.sleep(0.2)
+            assert ear.subjects == ["vm:1"], "once"
+        async with page_of(alice) as late:
+            await soon(lambda: late.has_ended)
+
+    play(scene)
+
+
 # -- readiness ---------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from kvweb.accounts.models import User
 from kvweb.ui.htmx import is_htmx, part_of_list, target
+from kvweb.ui.parameters import whole_number
 from providers.models import Health, Provider
 from providers.resource_views import ResourcePages, user_of
 from providers.resources import Resource, with_jobs
@@ -140,7 +141,8 @@ class ResourceListPages(ResourcePages[R]):
                 request, "parts/state_chips.html", {"chips": self._chips(filters, counts), "filters": filters}
             )
         total = counts[filters.state]
-        page = Page[R]([], total, max(1, min(_number(request.GET.get("page", "")), -(-total // PAGE_SIZE) or 1)))
+        number = whole_number(request.GET.get("page", ""), 1)
+        page = Page[R]([], total, max(1, min(number, -(-total // PAGE_SIZE) or 1)))
         if total:
             page.items = self._items(found, filters, page.number)
         context = self._list_context(request, user, page, filters, groups, counts)
@@ -243,7 +245,3 @@ def _with_words(found: QuerySet[R], text: str, fields: tuple[str, ...]) -> Query
             condition |= Q(**{f"{name}__icontains": word})
         found = found.filter(condition)
     return found
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 9 else 1

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from kvweb.audit.services import record
 from kvweb.events.services import publish
+from kvweb.ui.parameters import whole_number
 from providers.base import InvalidRequest, NotSupported, ProviderError, Transient
 from providers.pool import connect
 from providers.resource_views import user_of
@@ -121,8 +122,8 @@ def finish(request: HttpRequest, uuid: UUID) -> JsonResponse:
     """All has arrived: the volume is read anew, for it may be of another size or format now."""
     try:
         volume = _volume(request, uuid)
-        expected = request.POST.get("size", "")
-        if not expected.isdigit() or int(expected) != volume.upload_received:
+        size = whole_number(request.POST.get("size", ""), -1)
+        if not volume.upload_key or size != volume.upload_received:
             return JsonResponse({"reason": "Not all of the file has arrived."}, status=409)
         with connect(volume.provider) as driver:
             if driver.volumes is None:

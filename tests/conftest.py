@@ -133,7 +133,8 @@ def project(db: None) -> Project:
     return Project.objects.create(name="Harbour")
 
 
-def _member(name: str, project: Project | None, role: str) -> User:
+def member(name: str, project: Project | None, role: str) -> User:
+    """A person with this role in the project."""
     user = User.objects.create_user(name, f"{name}@example.org", PASSWORD)
     if project is not None:
         Membership.objects.create(user=user, project=project, role=role)
@@ -143,19 +144,19 @@ def _member(name: str, project: Project | None, role: str) -> User:
 @pytest.fixture
 def alice(project: Project) -> User:
     """Member: makes and deletes machines of the project."""
-    return _member("alice", project, Role.MEMBER)
+    return member("alice", project, Role.MEMBER)
 
 
 @pytest.fixture
 def bob(project: Project) -> User:
     """Operator: switches and opens the project's machines."""
-    return _member("bob", project, Role.OPERATOR)
+    return member("bob", project, Role.OPERATOR)
 
 
 @pytest.fixture
 def charlie(project: Project) -> User:
     """A stranger: has a project of his own and nothing here."""
-    return _member("charlie", Project.objects.create(name="Elsewhere"), Role.MANAGER)
+    return member("charlie", Project.objects.create(name="Elsewhere"), Role.MANAGER)
 
 
 @pytest.fixture
@@ -178,32 +179,40 @@ def client_of() -> Callable[[User], Client]:
 
 @pytest.fixture
 def fake_provider(db: None, tmp_path: Path) -> Iterator[Provider]:
-    """A provider of kind fake whose cloud is empty but for an image and a network, and where nothing takes time."""
     del db
+    provider = new_fake_provider(tmp_path / "cloud.sqlite3")
+    yield provider
+    pool.forget(provider)
+
+
+def new_fake_provider(cloud: Path) -> Provider:
+    """A provider of kind fake whose cloud is empty but for an image and a network, and where nothing takes time."""
     config = plugin("fake").config.read(
-        {"path": str(tmp_path / "cloud.sqlite3"), "demo": False, "start_s": 0, "stop_s": 0, "create_s": 0, "lease_s": 0}
+        {"path": str(cloud), "demo": False, "start_s": 0, "stop_s": 0, "create_s": 0, "lease_s": 0}
     )
-    provider = Provider.objects.create(
+    return Provider.objects.create(
         kind="fake",
         name="Testville",
         config=config.model_dump(mode="json", exclude=set(type(config).secret_fields())),
         capabilities=plugin("fake").declares.to_json(),
         health=Health.OK,
     )
-    yield provider
-    pool.forget(provider)
 
 
 @pytest.fixture
 def make_vm(project: Project, fake_provider: Provider) -> MakeVm:
-    """A machine's row, as the inventory would have left it; the provider itself knows nothing of it."""
+    return vm_maker(project, fake_provider)
+
+
+def vm_maker(project: Project, provider: Provider) -> MakeVm:
+    """Makes a machine's row, as the inventory would have left it; the provider itself knows nothing of it."""
     numbers = count(1)
 
     def make(**values: Any) -> VirtualMachine:
         number = next(numbers)
         defaults: dict[str, Any] = {
             "project": project,
-            "provider": fake_provider,
+            "provider": provider,
             "name": f"vm-{number}",
             "external_id": f"ext-{number}",
             "power": "stopped",

@@ -14,6 +14,7 @@ from kvweb.accounts.access import allowed, allowed_somewhere
 from kvweb.accounts.models import User
 from kvweb.accounts.services import UNASSIGNED_NAME
 from kvweb.ui.htmx import is_htmx, part_of_list, target
+from kvweb.ui.parameters import whole_number
 from kvweb.ui.words import number_words
 from vms import listing, looks
 from vms import rows as rendered
@@ -21,10 +22,6 @@ from vms.actions import ACTIONS
 from vms.bulk_views import MOST_AT_ONCE
 from vms.selectors import STATES, Filters
 from vms.view_parts import MOST_ROWS, create_address, found_vm, shows_projects, user_of
-
-
-def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() and len(text) < 9 else default
 
 
 @require_GET
@@ -35,8 +32,8 @@ def vm_list(request: HttpRequest) -> HttpResponse:
     page = listing.page(
         user,
         listing.filters_from(query),
-        number=_number(query.get("page", ""), 1),
-        size=_number(query.get("per", ""), 50),
+        number=whole_number(query.get("page", ""), 1),
+        size=whole_number(query.get("per", ""), 50),
     )
     several_projects = shows_projects(user)
     chips = [

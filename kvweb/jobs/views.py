@@ -20,6 +20,7 @@ from kvweb.jobs.looks import subject_address
 from kvweb.jobs.models import ACTIVE, Job, JobState
 from kvweb.jobs.standstill import look
 from kvweb.ui.htmx import is_htmx, target, toast
+from kvweb.ui.parameters import whole_number
 
 PAGE_SIZE = 50
 MOST_ROWS = 200
@@ -220,8 +221,7 @@ def state(request: HttpRequest, uuid: UUID) -> HttpResponse:
 @require_GET
 def lines(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """The lines of the log after one that the page has."""
-    after = request.GET.get("after", "0")
-    found = _found(request, uuid).lines.filter(pk__gt=int(after) if after.isdigit() and len(after) < 18 else 0)
+    found = _found(request, uuid).lines.filter(pk__gt=whole_number(request.GET.get("after", ""), 0))
     return render(request, "jobs/_lines.html", {"lines": found[:MOST_LINES]})
 
 

@@ -238,6 +238,8 @@ SENT: dict[str, dict[str, str]] = {
     "/volumes/create": {"name": "new", "project": "{project}", "pool": "{pool}", "size_gib": "1"},
     "/volumes/{volume}/do/delete": {"typed": "data"},
     "/volumes/{volume}/do/assign": {"project": "{other_project}"},
+    # All of nothing has arrived: no file was begun.
+    "/transfer/volumes/{volume}/finish": {"size": "0"},
     "/networks/create": {"provider": "{backyard}", "name": "new", "mode": "nat", "cidr": "10.77.1.0/24"},
     "/networks/{network}/edit": {"cidr": "10.78.1.0/24"},
     "/networks/{network}/do/stop": {"confirmed": "1"},

@@ -4,6 +4,7 @@
 // signed-out, link {url}. `onOpen(channel)` is called when the machine is joined; `onSaid(message)` for whatever else the
 // service tells (docs/consoles.md says what that can be).
 import { askGrant, SIGNED_OUT } from "./console-grant.js";
+import { Pulse } from "./console-pulse.js";
 
 const NORMAL = 1000;
 const NOT_RUNNING = 4409;
@@ -36,7 +37,7 @@ class Channel {
 }
 
 export class Connection {
-  #grant; #csrf; #told; #socket = null; #timer = 0; #failures = 0; #looks = 0; #round = 0; #asked = new Map(); #count = 0;
+  #grant; #csrf; #told; #socket = null; #pulse = null; #timer = 0; #failures = 0; #looks = 0; #round = 0; #asked = new Map(); #count = 0;
 
   constructor({ grant, csrf, ...told }) {
     this.#grant = grant;
@@ -65,7 +66,9 @@ export class Connection {
     const channel = new Channel(socket);
     let openedAt = 0;
     let link = "";
+    this.#pulse = new Pulse({ ask: () => this.say({ type: "here" }), onLost: () => this.#lost(openedAt) });
     socket.onmessage = (event) => {
+      if (round === this.#round) this.#pulse.heard();
       if (typeof event.data !== "string") {
         channel.onmessage?.(event);
         return;
@@ -77,15 +80,17 @@ export class Connection {
         this.#told.onState("open", { viewOnly: said.view_only });
         this.#told.onOpen(channel, said);
       } else if (said.type === "link") link = said.url;
+      else if (said.type === "here") return;
       else if (said.type === "keys") this.#asked.get(said.id)?.(said.sentence ?? "");
       else this.#told.onSaid(said);
     };
     socket.onclose = (event) => {
       channel.onclose?.(event);
       if (round !== this.#round) return;
+      this.#pulse.stop();
       this.#socket = null;
       [...this.#asked.values()].forEach((answer) => answer("The console was closed."));
-      if (openedAt && Date.now() - openedAt > STEADY_MS) this.#failures = 0;
+      this.#forgive(openedAt);
       if (link) this.#told.onState("link", { url: link });
       else this.#ended(event.code, event.reason);
     };
@@ -111,10 +116,21 @@ export class Connection {
   close() {
     this.#round += 1;
     clearTimeout(this.#timer);
+    this.#pulse?.stop();
     [...this.#asked.values()].forEach((answer) => answer("The console was closed."));
     this.#socket?.close(NORMAL);
     this.#socket = null;
   }
+
+  // The line is dead and nobody said so: its end would come much later, if at all.
+  #lost(openedAt) {
+    this.close();
+    this.#forgive(openedAt);
+    this.#countDown("The line does not answer.");
+  }
+
+  // What was open for a while is no failed attempt.
+  #forgive(openedAt) { if (openedAt && Date.now() - openedAt > STEADY_MS) this.#failures = 0; }
 
   #ended(code, sentence) {
     if (code === SIGNED_OUT) this.#told.onState("signed-out");

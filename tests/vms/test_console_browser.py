@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.vms.conftest import MakeMachine
 from tests.vms.console_window import CHROMIUM, Windows, served, type_text
 from vms import inventory
 from vms.console import grants, signals
+from vms.console.proxy import Proxy
 from vms.models import VirtualMachine
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -155,6 +157,41 @@ def test_the_page_comes_back_by_itself_and_says_what_it_waits_for(
                 assert driver.power is not None
                 inventory.apply(vm.provider, [driver.power.start(vm.external_id)])
             expect(page, "[data-console-words]").to_have_text("Connected")
+
+
+def test_a_line_that_died_without_a_word_is_given_up_and_made_anew(
+    windows: Windows, vm: VirtualMachine, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The console service hangs: it closes nothing and answers nobody. The page's clock is put on instead of waiting."""
+    goes_on, tick = threading.Event(), Proxy._tick
+    goes_on.set()
+    monkeypatch.setattr(Proxy, "_tick", lambda proxy: (goes_on.wait(120), tick(proxy)))
+    with served() as windows.port:
+        try:
+            page = windows.open(alice, vm, "serial")
+            expect(page, "[data-console-words]").to_have_text("Connected")
+            page.clock.install()
+            # A line that is only quiet is asked, answers and goes on.
+            quiet_for(page, 16_000, 9_000)
+            expect(page, "[data-console-words]").to_have_text("Connected")
+            goes_on.clear()
+            quiet_for(page, 16_000, 9_000)
+            expect(page, "[data-console-title]").to_have_text("The line does not answer.")
+            # Nor does an attempt that nobody answers last for ever.
+            expect(page, "[data-console-words]").to_have_text("Connecting")
+            page.clock.fast_forward(21_000)
+            expect(page, "[data-console-words]").to_contain_text("Trying again in")
+        finally:
+            goes_on.set()
+        expect(page, "[data-console-words]").to_have_text("Connected")
+
+
+def quiet_for(page: Any, *periods_ms: int) -> None:
+    """Put the page's clock on, and give it each time the moment that it needs to look at it."""
+    for period_ms in periods_ms:
+        page.wait_for_timeout(1500)
+        page.clock.fast_forward(period_ms)
+        page.wait_for_timeout(2200)
 
 
 #: Keeps what the page sends; and of that the keys, each as "down or not" and what RFB calls it.

@@ -176,6 +176,10 @@ class Console:
         self._said += 1
         if self._said > MOST_SAID:
             raise Broken(Closing(Code.TOO_MUCH))
+        if message.get("type") == "here":
+            # A page that heard nothing for a while asks whether its line lives; nobody else is told.
+            self.say(type="here")
+            return
         self._owner.heard(self, message)
 
     def say(self, **message: object) -> None:

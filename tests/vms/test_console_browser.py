@@ -162,7 +162,7 @@ def test_the_page_comes_back_by_itself_and_says_what_it_waits_for(
 def test_a_line_that_died_without_a_word_is_given_up_and_made_anew(
     windows: Windows, vm: VirtualMachine, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The console service hangs: it closes nothing and answers nobody. The page's clock is put on instead of waiting."""
+    """The console service hangs: it closes nothing and answers nobody. The page's clock is put on meanwhile."""
     goes_on, tick = threading.Event(), Proxy._tick
     goes_on.set()
     monkeypatch.setattr(Proxy, "_tick", lambda proxy: (goes_on.wait(120), tick(proxy)))

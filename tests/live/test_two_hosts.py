@@ -123,3 +123,15 @@ def test_a_silent_host_with_a_queue_of_work_holds_up_nobody_else(
 
     until(ended, timeout_s=120, said="The end of all jobs", explain=portal.jobs)
     assert healthy(portal) == 2
+
+    # The same when its daemon is killed: that one host is told as unreachable, and comes back by itself.
+    hosts[0].kill()
+    try:
+        assert south_takes_s(portal, "force_stop", "stopped") < healthy_s + 3
+        assert south_takes_s(portal, "start", "running") < healthy_s + 3
+        expect(page.locator("tr", has_text="kvweb-test-two-north-0")).to_contain_text("nreachable", timeout=60_000)
+        expect(page.locator("tr", has_text="kvweb-test-two-south")).to_contain_text("Running")
+        expect(page.locator("tr", has_text="kvweb-test-two-south")).not_to_contain_text("nreachable")
+    finally:
+        hosts[0].start()
+    until(lambda: healthy(portal) == 2, timeout_s=60, said="The return of the killed host")

@@ -132,17 +132,21 @@ class Authority:
 
 
 class TlsLibvirt:
-    """A session libvirtd that listens with TLS and asks for a client certificate of its authority."""
+    """A session libvirtd that listens twice: with TLS, where it asks for a client certificate of its authority, and
+    without anything, as in a network of its own.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kvt-", dir="/tmp"))
         self.folder.chmod(0o755)
-        self.port, self.authority = free_port(), Authority()
+        self.port, self.plain_port, self.authority = free_port(), free_port(), Authority()
         certificate, key = self.authority.issue("server")
         files = {"ca.pem": self.authority.certificate, "cert.pem": certificate, "key.pem": key}
         settings = {
             "listen_tls": "1",
-            "listen_tcp": "0",
+            "listen_tcp": "1",
+            "tcp_port": f'"{self.plain_port}"',
+            "auth_tcp": '"none"',
             "listen_addr": '"127.0.0.1"',
             "tls_port": f'"{self.port}"',
             "auth_tls": '"none"',
@@ -176,6 +180,10 @@ class TlsLibvirt:
     @property
     def uri(self) -> str:
         return f"qemu+tls://127.0.0.1:{self.port}/session"
+
+    @property
+    def plain_uri(self) -> str:
+        return f"qemu+tcp://127.0.0.1:{self.plain_port}/session"
 
     def remove(self) -> None:
         self._child.terminate()

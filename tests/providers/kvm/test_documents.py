@@ -209,16 +209,32 @@ def test_a_note_is_the_same_in_both_its_shapes() -> None:
     assert note.from_document(root) == whole
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        volume_document(name="a&b.qcow2", capacity=1 << 30, format_="qcow2"),
-        volume_document(name="o", capacity=1, format_="qcow2", backing="/x<y>", backing_format="raw"),
-        volume_document(name="s", capacity=512, format_="raw", allocation=None, mode="0444"),
-    ],
-)
-def test_volumes_fit_the_schema(document: str) -> None:
-    demand_valid(document, "storagevol.rng")
+AWKWARD = "a&b<c>\"' – ü"
+VOLUMES = {
+    "volume-thin": volume_document(name=AWKWARD, capacity=1 << 30, format_="qcow2"),
+    "volume-overlay": volume_document(
+        name="o", capacity=1, format_="qcow2", backing=f"/pool/{AWKWARD}", backing_format="raw"
+    ),
+    "volume-image": volume_document(name="s", capacity=512, format_="raw", allocation=None, mode="0444", owner=107),
+}
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_volumes_fit_the_schema_and_are_written_as_they_were_looked_at(name: str) -> None:
+    demand_valid(VOLUMES[name], "storagevol.rng")
+    tree = etree.fromstring(VOLUMES[name])
+    etree.indent(tree)
+    text = etree.tostring(tree, encoding="unicode") + "\n"
+    path = GOLDEN / f"{name}.xml"
+    if not path.exists():
+        path.write_text(text)
+        pytest.fail(f"{path.name} is new: look at it and commit it")
+    assert text == path.read_text()
+
+
+def test_a_volumes_awkward_name_is_read_back() -> None:
+    assert read_volume(VOLUMES["volume-thin"]).name == AWKWARD
+    assert read_volume(VOLUMES["volume-overlay"]).backing == f"/pool/{AWKWARD}"
 
 
 def test_pools_fit_the_schema_and_are_read_back() -> None:

@@ -110,6 +110,14 @@ def test_a_host_over_tls_with_certificates_of_its_own_authority(tls: TlsLibvirt)
         assert driver.connection.raw.isSecure() == 1
 
 
+def test_a_host_over_plain_tcp_is_reached_and_known_as_not_encrypted(tls: TlsLibvirt) -> None:
+    with KvmDriver(KvmConfig(uri=tls.plain_uri, open_timeout_s=30)) as driver:
+        assert driver.machines.list() == []
+        assert driver.connection.raw.isSecure() == 0
+        assert driver.connection.raw.isEncrypted() == 0
+        assert not driver.config.is_local
+
+
 @pytest.mark.parametrize(
     ("authority", "client", "said"),
     [

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import threading
 from urllib.parse import parse_qsl, urlsplit
 
-from providers.base import Unreachable
+from providers.base import Unreachable, children
 from providers.kvm.config import KvmConfig
 from providers.kvm.remote import Access
 
@@ -32,18 +31,18 @@ def connect(config: KvmConfig, access: Access, host: str, port: int) -> socket.s
     theirs, ours = socket.socketpair()
     with ours:
         try:
-            process = subprocess.Popen(
+            children.start(
                 command(config, access, host, port),
+                name="ssh-tunnel",
+                # ssh ends when either side closes; somebody has to ask for its end, or it stays as a zombie.
+                look_after=_reap,
                 stdin=ours.fileno(),
                 stdout=ours.fileno(),
                 stderr=subprocess.DEVNULL,
-                close_fds=True,
             )
         except OSError as exc:
             theirs.close()
             raise Unreachable("ssh could not be started.", str(exc)) from exc
-    # ssh ends when either side closes; somebody has to ask for its end, or it stays as a zombie.
-    threading.Thread(target=_reap, args=(process,), name="ssh-tunnel", daemon=True).start()
     return theirs
 
 

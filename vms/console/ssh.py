@@ -16,7 +16,7 @@ import time
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from providers.base import AuthenticationFailed, ProviderError, SshConsole, TimedOut, Unreachable
+from providers.base import AuthenticationFailed, ProviderError, SshConsole, TimedOut, Unreachable, children
 
 #: What the client says once it is signed in. It has no other way to tell before the machine speaks.
 SIGNED_IN = b"Authenticated to "
@@ -41,13 +41,21 @@ def connected(target: SshConsole, within_s: float) -> socket.socket:
     deadline = time.monotonic() + within_s
     kept = _Kept(_key(target), target.known_hosts)
     theirs, ours = socket.socketpair()
+    # Until then what it says is read here.
+    is_decided = threading.Event()
+
+    def look_after(client: subprocess.Popen[bytes]) -> None:
+        is_decided.wait()
+        _look_after(client, ours)
+
     try:
-        client = subprocess.Popen(
+        client = children.start(
             command(target, kept, max(1, int(within_s))),
+            name="ssh-console",
+            look_after=look_after,
             stdin=ours.fileno(),
             stdout=ours.fileno(),
             stderr=subprocess.PIPE,
-            close_fds=True,
         )
     except OSError as exc:
         kept.close()
@@ -62,7 +70,7 @@ def connected(target: SshConsole, within_s: float) -> socket.socket:
         raise
     finally:
         kept.close()
-        threading.Thread(target=_look_after, args=(client, ours), name="ssh-console", daemon=True).start()
+        is_decided.set()
     return theirs
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +18,7 @@ import pytest
 
 from kvweb.accounts.models import User
 from providers.base import AuthenticationFailed, ProviderError, SshConsole, TimedOut, Unreachable
-from tests.providers.kvm.remote_host import ssh_key
+from tests.providers.kvm.remote_host import SshServer, ssh_key
 from tests.vms.console.conftest import Stage
 from tests.vms.console.gateway import GREETING, Gateway
 from tests.vms.console.machines import Directory, Machine
@@ -137,6 +142,74 @@ def test_a_port_behind_the_host_is_reached(target: SshConsole, gateway: Gateway,
         line.sendall(b"RFB?")
         assert line.recv(16) == b"RFB?"
     assert eventually(lambda: not clients())
+
+
+#: A console service that has two consoles open, says so, and is killed.
+SERVICE = """
+import json, sys, time
+from providers.base import SshConsole
+from providers.kvm.config import KvmConfig
+from providers.kvm.remote import Access
+from providers.kvm.tunnel import connect
+from vms.console.ssh import connected
+told = json.load(sys.stdin)
+line = connected(SshConsole(**told["target"]), 30)
+config = KvmConfig.read(told["config"])
+access = Access(config)
+tunnel = connect(config, access, "127.0.0.1", told["port"])
+tunnel.settimeout(30)
+tunnel.sendall(b"RFB?")
+assert line.recv(1) and tunnel.recv(1)
+print("open", flush=True)
+time.sleep(300)
+"""
+
+
+def children_of(pid: int) -> set[int]:
+    return {int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in _text(task).split()}
+
+
+def runs(pid: int) -> bool:
+    """A process that ended and waits for somebody to notice runs no more."""
+    state = _text(Path(f"/proc/{pid}/stat")).rpartition(") ")[2][:1]
+    return state not in ("", "Z")
+
+
+def test_a_service_that_is_killed_leaves_no_ssh_behind(target: SshConsole, machine: Machine, tmp_path: Path) -> None:
+    """The session has no end of its own: the gateway's line waits for whatever the person types next."""
+    server = SshServer()
+    secrets = {"ssh_key": server.client_key, "known_hosts": server.known_hosts}
+    told = {
+        "target": {name: getattr(target, name) for name in ("host", "port", "user", "known_hosts", "key")},
+        "config": {"uri": server.uri, **secrets},
+        "port": machine.port,
+    }
+    service = subprocess.Popen(
+        [sys.executable, "-c", SERVICE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    clients: set[int] = set()
+    try:
+        assert service.stdin is not None
+        assert service.stdout is not None
+        service.stdin.write(json.dumps(told).encode())
+        service.stdin.close()
+        assert service.stdout.readline() == b"open\n"
+        clients = children_of(service.pid)
+        assert len(clients) == 2
+        service.kill()
+        assert eventually(lambda: not any(runs(pid) for pid in clients))
+    finally:
+        service.kill()
+        service.wait()
+        service.stdout.close()  # type: ignore[union-attr]
+        for pid in clients:
+            if runs(pid):
+                os.kill(pid, signal.SIGKILL)
+        server.remove()
 
 
 def test_a_fresh_key_is_made_known_first(target: SshConsole, gateway: Gateway) -> None:

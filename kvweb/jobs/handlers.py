@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvweb.jobs.models import Job
+from kvweb.jobs.outcomes import Failed
 from kvweb.jobs.progress import Reporter
 
 Work = Callable[[Job, Reporter], dict[str, Any] | None]
@@ -45,7 +46,18 @@ def handler(
 
 
 def find(kind: str) -> Handler:
+    """The handler of this kind; LookupError when no app has registered one."""
     try:
         return _handlers[kind]
     except KeyError:
         raise LookupError(f"No handler is registered for jobs of kind “{kind}”.") from None
+
+
+def handler_of(job: Job) -> Handler:
+    """The handler of a job that was written down; one of a kind that another version of the portal had just fails."""
+    return _handlers.get(job.kind) or Handler(job.kind, _nobody, retries=0, limit_s=60, on_failure=None)
+
+
+def _nobody(job: Job, reporter: Reporter) -> None:
+    del job, reporter
+    raise Failed("This version of the portal does not know how to do this.", "unknown_kind")

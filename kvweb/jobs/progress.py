@@ -31,9 +31,10 @@ class Reporter:
         if not is_new_sentence and (percent == self.job.percent or time.monotonic() - self._written_at < WRITE_EVERY_S):
             return
         self.job.percent, self.job.message = percent, sentence[:300]
-        Job.objects.filter(pk=self.job.pk).update(
-            percent=percent, message=self.job.message, heartbeat_at=timezone.now()
-        )
+        ours = Job.objects.filter(pk=self.job.pk, state=JobState.RUNNING)
+        if not ours.update(percent=percent, message=self.job.message, heartbeat_at=timezone.now()):
+            # It was ended, for instance as one whose worker is gone; the next checkpoint says so.
+            return
         if is_new_sentence:
             JobLine.objects.create(job=self.job, text=sentence)
         announce(self.job)

@@ -17,12 +17,13 @@ import redis
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from kvweb.accounts.models import Project, User
 from kvweb.audit.context import Acting, acting_as
 from kvweb.events import bus
-from kvweb.jobs.handlers import Handler, find
+from kvweb.jobs.handlers import Ending, Handler, find, handler_of
 from kvweb.jobs.log import current_job
 from kvweb.jobs.models import ACTIVE, ENDED, Job, JobLine, JobState
 from kvweb.jobs.outcomes import Failed, Stopped, TryLater
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 GRACE_S = 60
 
 WAITS_FOR_QUEUE = "Waiting: the queue of jobs does not answer. It begins by itself when it does."
+#: Waiting jobs that are handed to the broker again in one go.
+MOST_AT_ONCE = 200
 WORKER_GONE = "The worker that did this went away. Nothing more happens by itself; you can try again."
 
 
@@ -108,7 +111,7 @@ def enqueue(job: Job, *, after_s: float = 0.0) -> bool:
     """Give the id to the broker; when it does not answer, the row stays queued, says so, and `reap` hands it over."""
     from kvweb.jobs.tasks import run_job
 
-    limit_s = find(job.kind).limit_s
+    limit_s = handler_of(job).limit_s
     try:
         if bus.is_resting():
             raise redis.ConnectionError("Redis did not answer a moment ago.")
@@ -165,7 +168,7 @@ def run(job_id: int) -> Job | None:
     job = Job.objects.select_related("user", "project").get(pk=job_id)
     job.attempt += 1
     Job.objects.filter(pk=job_id).update(attempt=job.attempt)
-    handler = find(job.kind)
+    handler = handler_of(job)
     token = current_job.set(None if job.is_background else job.pk)
     who = Acting(job.user_id, job.user.get_username() if job.user else "")
     try:
@@ -177,10 +180,10 @@ def run(job_id: int) -> Job | None:
         _end(job, JobState.CANCELLED, reason="Cancelled.", handler=handler)
     except TryLater as exc:
         _log_detail(job, exc.detail)
-        if job.attempt <= handler.retries and not job.cancel_requested:
-            _try_again(job, exc)
-        else:
+        if job.attempt > handler.retries:
             _end(job, JobState.FAILED, reason=exc.reason, code=exc.code, handler=handler)
+        elif not _try_again(job, exc):
+            _end(job, JobState.CANCELLED, reason="Cancelled.", handler=handler)
     except Failed as exc:
         _log_detail(job, exc.detail)
         _end(job, JobState.FAILED, reason=exc.reason, code=exc.code, field=exc.field, handler=handler)
@@ -227,8 +230,9 @@ def _end(
     code: str = "",
     field: str = "",
     handler: Handler | None = None,
+    only: Q = Q(state__in=ACTIVE),  # noqa: B008 - a condition is a value
 ) -> bool:
-    """Move a running (or queued) job to its end; False when it had ended already, e.g. reaped meanwhile."""
+    """Move a job that is as `only` says to its end; False when it is not so any more, e.g. was reaped meanwhile."""
     with transaction.atomic():
         values: dict[str, Any] = {
             "state": state,
@@ -240,23 +244,33 @@ def _end(
         }
         if state == JobState.SUCCEEDED:
             values["percent"] = 100
-        if Job.objects.filter(pk=job.pk, state__in=ACTIVE).update(**values) != 1:
+        if Job.objects.filter(only, pk=job.pk).update(**values) != 1:
             return False
         for name, value in values.items():
             setattr(job, name, value)
         if reason:
             JobLine.objects.create(job=job, level="error" if state != JobState.CANCELLED else "warning", text=reason)
         if handler is not None and handler.on_failure is not None and state != JobState.SUCCEEDED:
-            handler.on_failure(job)
+            _put_right(job, handler.on_failure)
         _leave(job)
         announce(job)
     return True
 
 
-def _try_again(job: Job, outcome: TryLater) -> None:
+def _put_right(job: Job, on_failure: Ending) -> None:
+    """Let the subject's row say what failed. An error in it keeps neither this job nor the next ones from ending."""
+    try:
+        with transaction.atomic():
+            on_failure(job)
+    except Exception:
+        logger.exception("What job %s (%s) is about could not be put right", job.reference, job.kind)
+
+
+def _try_again(job: Job, outcome: TryLater) -> bool:
+    """Let it wait for its next attempt; False when somebody cancelled it meanwhile, or it has ended already."""
     after_s = max(outcome.after_s, 0.5) * (2 ** (job.attempt - 1))
     with transaction.atomic():
-        moved = Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(
+        moved = Job.objects.filter(pk=job.pk, state=JobState.RUNNING, cancel_requested=False).update(
             state=JobState.QUEUED,
             message=f"{outcome.reason} Trying again in {after_s:.0f} s."[:300],
             not_before=timezone.now() + timedelta(seconds=after_s),
@@ -267,15 +281,14 @@ def _try_again(job: Job, outcome: TryLater) -> None:
             announce(job)
             _leave(job)
             transaction.on_commit(lambda: enqueue(job, after_s=after_s))
+    return moved == 1
 
 
 @transaction.atomic
 def cancel(job: Job) -> Job:
     """Ask the job to stop: one that waits ends at once, one that runs stops at its next checkpoint."""
-    if Job.objects.filter(pk=job.pk, state=JobState.QUEUED).exists():
-        handler = find(job.kind)
-        _end(job, JobState.CANCELLED, reason="Cancelled before it started.", handler=handler)
-    else:
+    waits, reason = Q(state=JobState.QUEUED), "Cancelled before it started."
+    if not _end(job, JobState.CANCELLED, reason=reason, handler=handler_of(job), only=waits):
         Job.objects.filter(pk=job.pk, state=JobState.RUNNING).update(
             cancel_requested=True, message="Stopping at the next safe point"
         )
@@ -291,17 +304,22 @@ def reap(silence_s: float | None = None) -> int:
     """
     now = timezone.now()
     silence = timedelta(seconds=settings.JOB_SILENCE_S if silence_s is None else silence_s)
+    is_dead = Q(state=JobState.RUNNING, heartbeat_at__lt=now - silence)
     died = 0
-    for job in Job.objects.filter(state=JobState.RUNNING, heartbeat_at__lt=now - silence):
-        if _end(job, JobState.FAILED, reason=WORKER_GONE, code="worker_gone", handler=find(job.kind)):
+    for job in Job.objects.filter(is_dead):
+        if _end(job, JobState.FAILED, reason=WORKER_GONE, code="worker_gone", handler=handler_of(job), only=is_dead):
             died += 1
             logger.warning("Job %s (%s) lost its worker", job.reference, job.kind)
     waiting = Job.objects.filter(state=JobState.QUEUED, created_at__lt=now - timedelta(seconds=10)).exclude(
         not_before__gt=now
     )
-    for job in waiting[:200]:
-        if _requeue_once(job) and not enqueue(job):
-            break
+    handed = 0
+    # The first come first, and all in their turn: those that wait for a place that hangs must not hide the others.
+    for job in waiting.order_by("pk").iterator():
+        if _requeue_once(job):
+            handed += 1
+            if not enqueue(job) or handed == MOST_AT_ONCE:
+                break
     return died
 
 

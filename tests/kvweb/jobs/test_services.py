@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from kvweb.accounts.models import Project, User
 from kvweb.events.models import Event
-from kvweb.jobs import handlers, services
+from kvweb.jobs import handlers, places, services
 from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job, JobState
 from kvweb.jobs.outcomes import Failed, Stopped, TryLater
@@ -172,16 +174,120 @@ def test_a_job_whose_worker_lives_is_not_reaped(work: Any) -> None:
     assert services.reap() == 0
 
 
+def test_every_job_that_waits_is_handed_over_again_in_its_turn(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker lost all messages."""
+    handed: list[int] = []
+
+    def first_time(job: Job) -> bool:
+        if job.pk in handed:
+            return False
+        handed.append(job.pk)
+        return True
+
+    monkeypatch.setattr(services, "_requeue_once", first_time)
+    count = services.MOST_AT_ONCE + 1
+    Job.objects.bulk_create(Job(kind="test.work", title="Make tea") for _ in range(count))
+    Job.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    services.reap()
+    assert len(handed) == services.MOST_AT_ONCE
+    services.reap()
+    assert handed == sorted(Job.objects.values_list("pk", flat=True))
+
+
 def test_a_worker_that_comes_back_cannot_end_a_reaped_job(work: Any, run_jobs: RunJobs) -> None:
     def slow(job: Job, reporter: Reporter) -> dict[str, Any]:
         Job.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
         services.reap()
+        reporter.report(99, "Pouring")
         return {"made": "tea"}
 
     work.append(slow)
     start()
     (job,) = run_jobs()
-    assert (job.state, job.result) == (JobState.FAILED, {})
+    assert (job.state, job.result, job.message) == (JobState.FAILED, {}, "")
+
+
+@contextmanager
+def before_the_next_update(work: Callable[[], Any]) -> Iterator[None]:
+    """Somebody else is quicker: what they do happens between a look at the jobs and the write that follows from it."""
+    done = False
+
+    def be_quicker(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal done
+        if not done and sql.startswith("UPDATE"):
+            done = True
+            work()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(be_quicker):
+        yield
+
+
+def test_a_job_that_a_worker_claims_while_it_is_cancelled_is_asked_to_stop(work: Any) -> None:
+    job = start()
+    with before_the_next_update(lambda: places.claim(job.pk, worker="quick")):
+        services.cancel(job)
+    job.refresh_from_db()
+    assert (job.state, job.cancel_requested) == (JobState.RUNNING, True)
+    assert ended == []
+
+
+def test_a_job_that_is_cancelled_is_not_tried_again(work: Any) -> None:
+    def unreachable(job: Job, reporter: Reporter) -> None:
+        services.cancel(job)
+        raise TryLater("It does not answer.", "unreachable")
+
+    work.append(unreachable)
+    job = start()
+    services.run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == (JobState.CANCELLED, "Cancelled.")
+
+
+def test_a_job_that_shows_life_while_the_dead_are_counted_goes_on(work: Any) -> None:
+    job = start()
+    Job.objects.update(state=JobState.RUNNING, heartbeat_at=timezone.now() - timedelta(minutes=2))
+    with before_the_next_update(lambda: Job.objects.update(heartbeat_at=timezone.now())):
+        assert services.reap() == 0
+    job.refresh_from_db()
+    assert job.state == JobState.RUNNING
+
+
+def test_a_job_that_nobody_can_do_any_more_fails_alone(work: Any) -> None:
+    """Its kind was of another version of the portal. The jobs beside it must not wait for it."""
+    strange = start(subject="vm:1")
+    Job.objects.update(kind="test.forgotten")
+    waiting, silent = start(subject="vm:2"), start(subject="vm:3")
+    old = timezone.now() - timedelta(minutes=2)
+    Job.objects.update(created_at=old)
+    Job.objects.filter(pk=silent.pk).update(state=JobState.RUNNING, heartbeat_at=old)
+    assert services.reap() == 1
+    services.run(strange.pk)
+    services.run(waiting.pk)
+    states = [Job.objects.get(pk=job.pk).state for job in (strange, waiting, silent)]
+    assert states == [JobState.FAILED, JobState.SUCCEEDED, JobState.FAILED]
+    strange.refresh_from_db()
+    assert strange.reason == "This version of the portal does not know how to do this."
+
+
+def test_a_job_that_nobody_can_do_any_more_can_be_cancelled_and_reaped(work: Any) -> None:
+    jobs = [start(subject="vm:1"), start(subject="vm:2")]
+    Job.objects.update(kind="test.forgotten")
+    services.cancel(jobs[0])
+    Job.objects.filter(pk=jobs[1].pk).update(state=JobState.RUNNING, heartbeat_at=timezone.now() - timedelta(minutes=2))
+    assert services.reap() == 1
+    assert {job.state for job in Job.objects.all()} == {JobState.CANCELLED, JobState.FAILED}
+
+
+def test_a_job_ends_also_when_its_subject_cannot_be_put_right(work: Any, run_jobs: RunJobs) -> None:
+    def refuse(job: Job, reporter: Reporter) -> None:
+        raise Failed("It is full.", "quota_exceeded")
+
+    work.append(refuse)
+    handlers._handlers["test.work"] = replace(handlers.find("test.work"), on_failure=lambda job: ended.remove("x"))
+    start()
+    (job,) = run_jobs()
+    assert (job.state, job.reason) == (JobState.FAILED, "It is full.")
 
 
 def test_old_jobs_are_swept(work: Any, run_jobs: RunJobs) -> None:

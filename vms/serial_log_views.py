@@ -33,7 +33,8 @@ MOST_LINES = 500
 MARK_WORDS = {
     serial_log.STARTED: "The machine started",
     serial_log.RESTARTED: "The guest restarted",
-    serial_log.ENDED: "The line ended: the machine was switched off, or nobody listened any more",
+    serial_log.ENDED: "The line ended: the machine was switched off, or its provider went away",
+    serial_log.UNHEARD: "Nobody listened from here on",
     serial_log.LISTENING: "Listening again",
 }
 
@@ -44,6 +45,8 @@ class Shown:
     text: str
     at: datetime | None
     mark: str
+    #: A mark about who listened, not about the machine.
+    is_quiet: bool
 
 
 def _asked_for(request: HttpRequest, uuid: UUID) -> VirtualMachine:
@@ -56,7 +59,8 @@ def _asked_for(request: HttpRequest, uuid: UUID) -> VirtualMachine:
 
 def _shown(line: Line) -> Shown:
     at = datetime.fromtimestamp(line.at, UTC) if line.at is not None else None
-    return Shown(line.number, line.text, at, MARK_WORDS.get(line.mark, line.mark))
+    is_quiet = line.mark in {serial_log.UNHEARD, serial_log.LISTENING}
+    return Shown(line.number, line.text, at, MARK_WORDS.get(line.mark, line.mark), is_quiet)
 
 
 def _timed_once(lines: Iterable[Shown]) -> list[Shown]:

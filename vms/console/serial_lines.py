@@ -18,7 +18,7 @@ from vms.console.admission import Ticket
 from vms.console.closing import Closing, Code
 from vms.console.loop import Loop
 from vms.console.serial_hub import TAIL_BYTES, Hub
-from vms.console.serial_log import ENDED, LISTENING, RESTARTED, STARTED, Writer, folder_of
+from vms.console.serial_log import ENDED, LISTENING, RESTARTED, STARTED, UNHEARD, Writer, folder_of
 from vms.console.serial_seat import LEFT
 from vms.console.targets import Found, Target, Targets
 
@@ -189,7 +189,7 @@ class Hubs:
             tail=tail,
             written_at=written_at,
             on_empty=self._linger,
-            on_end=lambda hub, closing: self._ended(line, hub),
+            on_end=lambda hub, closing: self._ended(line, hub, closing),
         )
         line.hub = hub
         waiting, line.waiting = line.waiting, []
@@ -207,11 +207,12 @@ class Hubs:
 
         self._loop.after(LINGER_S, leave)
 
-    def _ended(self, line: _Line, hub: Hub) -> None:
+    def _ended(self, line: _Line, hub: Hub, closing: Closing) -> None:
         if self._lines.get(line.wanted.vm_pk) is line:
             del self._lines[line.wanted.vm_pk]
         self._write(line, hub)
-        self._safely(line, lambda: line.writer.mark(ENDED))
+        word = UNHEARD if closing.code in {LEFT.code, Code.RESTARTING} else ENDED
+        self._safely(line, lambda: line.writer.mark(word))
 
     def _try_later(self, vm_pk: int) -> None:
         _, pause = self._retry.get(vm_pk, (0.0, RETRY_S / 2))

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from uuid import UUID
 from django.conf import settings
 
 #: What a mark says besides the time.
-STARTED, ENDED, LISTENING, RESTARTED = "started", "ended", "listening", "restarted"
+STARTED, ENDED, LISTENING, RESTARTED, UNHEARD = "started", "ended", "listening", "restarted", "unheard"
 #: Times are noted at most so often: a line is dated to about this many seconds.
 STAMP_EVERY_S = 10.0
 MOST_MARKS = 4096
@@ -113,25 +114,52 @@ class Writer:
 
 def lines(vm_uuid: UUID | str) -> Iterator[Line]:
     """Everything that is kept, line by line, without what only a terminal needs."""
-    folder, number = folder_of(vm_uuid), 0
     at: float | None = None
-    for name in ("old", "new"):
-        data = _read(folder / f"{name}.log")
-        marks = _marks(folder / f"{name}.marks")
-        position = 0
-        for raw in data.splitlines(keepends=True):
-            while marks and marks[0][0] <= position:
-                _, at, word = marks.pop(0)
-                if word:
-                    number += 1
-                    yield Line(number, "", at, word)
-            position += len(raw)
+    number = 0
+    waiting: list[tuple[float, str]] = []
+    for said in _said(folder_of(vm_uuid)):
+        if not isinstance(said, bytes):
+            at = said[0]
+            waiting += [said] if said[1] else []
+            continue
+        for marked_at, word in _telling(waiting):
             number += 1
-            yield Line(number, plain(raw), at)
-        for _, at, word in marks:
-            if word:
-                number += 1
-                yield Line(number, "", at, word)
+            yield Line(number, "", marked_at, word)
+        waiting = []
+        number += 1
+        yield Line(number, plain(said), at)
+    for marked_at, word in _telling(waiting):
+        number += 1
+        yield Line(number, "", marked_at, word)
+
+
+def _said(folder: Path) -> Iterator[bytes | tuple[float, str]]:
+    """Lines and marks in their order, from both files."""
+    for name in ("old", "new"):
+        marks = deque(_marks(folder / f"{name}.marks"))
+        position = 0
+        for raw in _read(folder / f"{name}.log").splitlines(keepends=True):
+            while marks and marks[0][0] <= position:
+                yield marks.popleft()[1:]
+            position += len(raw)
+            yield raw
+        yield from (mark[1:] for mark in marks)
+
+
+def _telling(marks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Of marks between which nothing was said those that tell something.
+
+    Firmware resets a machine twice for one restart, and a page that is opened and left has heard nothing.
+    """
+    telling: list[tuple[float, str]] = []
+    for at, word in marks:
+        before = telling[-1][1] if telling else ""
+        if word in {ENDED, UNHEARD} and before == LISTENING:
+            telling.pop()
+            before = telling[-1][1] if telling else word
+        if word != before or word == STARTED:
+            telling.append((at, word))
+    return telling
 
 
 def plain(raw: bytes) -> str:

@@ -226,6 +226,30 @@ def test_a_log_that_was_cut_off_is_read_as_far_as_it_goes(vm: VirtualMachine) ->
 
 
 @pytest.mark.parametrize(
+    ("marks", "shown"),
+    [
+        ("restarted restarted", "restarted"),
+        ("unheard listening unheard listening", "unheard listening"),
+        ("ended listening ended listening restarted", "ended listening restarted"),
+        ("listening unheard", ""),
+        ("unheard listening ended started", "unheard ended started"),
+        ("started ended started ended", "started ended started ended"),
+    ],
+    ids=["firmware resets twice", "looked in", "was off", "heard nothing", "went off meanwhile", "said nothing"],
+)
+def test_marks_between_which_nothing_was_said_are_shown_when_they_tell_something(
+    marks: str, shown: str, tmp_path: Path
+) -> None:
+    vm_uuid = uuid4()
+    writer = Writer(folder_of(vm_uuid))
+    writer.write(b"before\n")
+    for mark in marks.split():
+        writer.mark(mark)
+    writer.write(b"after\n")
+    assert [line.mark or line.text for line in serial_log.lines(vm_uuid)] == ["before", *shown.split(), "after"]
+
+
+@pytest.mark.parametrize(
     ("raw", "text"),
     [
         (b"\x1b[0;32m  OK  \x1b[0m started\r\n", "  OK   started"),

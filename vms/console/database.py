@@ -17,8 +17,9 @@ from vms.console.loop import Loop
 logger = logging.getLogger(__name__)
 
 THREADS = 4
-#: What is only written down waits so long: its thread would take the interpreter from the console that just opens.
-NOTE_REST_S = 0.01
+#: What is only written down waits so long: its thread would take the interpreter from the console that just opens, and
+#: what belongs to several consoles is written at once. Nothing that decides waits here: a grant is used up at once.
+NOTE_REST_S = 0.1
 T = TypeVar("T")
 
 

@@ -43,10 +43,10 @@ class BadRequest(Exception):
 
 
 class Headers(Mapping[str, str]):
-    """What websockify wants to read: a mapping whose names have no case."""
+    """What websockify wants to read: a mapping whose names have no case; it is given them in small letters."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = {name.lower(): value for name, value in values.items()}
+        self._values = values
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -150,15 +150,13 @@ class Reader:
             headers=Headers({**headers, "sec-websocket-protocol": protocol}),
         )
 
-    def _address(self, headers: Headers, peer: str | None) -> str | None:
-        told = headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip() if self._trust_forwarded else peer
-        try:
-            return str(ipaddress.ip_address(told or ""))
-        except ValueError:
-            return None
+    def _address(self, headers: Mapping[str, str], peer: str | None) -> str | None:
+        return _written_out(
+            headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip() if self._trust_forwarded else peer or ""
+        )
 
 
-def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -168,7 +166,7 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
             raise BadRequest(400, "A header is there twice.")
         else:
             values[name] += f",{value}"
-    return Headers(values)
+    return values
 
 
 def check_origin(headers: Mapping[str, str], *, trust_forwarded: bool) -> None:
@@ -183,7 +181,15 @@ def check_origin(headers: Mapping[str, str], *, trust_forwarded: bool) -> None:
         raise BadRequest(403, "Consoles open from the portal's own pages only.")
 
 
-# Browsers name the same few hosts and origins again and again.
+# Browsers name the same few hosts and origins again and again, and come from the same addresses.
+@functools.lru_cache(1024)
+def _written_out(address: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return None
+
+
 @functools.lru_cache(256)
 def _is_ours(host: str, allowed_hosts: tuple[str, ...]) -> bool:
     domain, _ = split_domain_port(host)

@@ -115,7 +115,7 @@ class Vendor:
             return
         carried = _Socket()
         carried.chosen = self.chosen
-        carried.accept(sock, Headers(headers))
+        carried.accept(sock, Headers({name.lower(): value for name, value in headers.items()}))
         self._screen(_Stream(carried))
 
     def _screen(self, stream: _Stream) -> None:

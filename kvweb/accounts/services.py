@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.utils import timezone
 
 from kvweb.accounts.models import Membership, Project, Role, SshKey, User
 from kvweb.audit.services import record
@@ -29,14 +31,22 @@ def unassigned_project() -> Project:
     return project
 
 
+def sweep_sessions() -> int:
+    """Delete sessions that have expired, which the browser forgot long ago; returns how many."""
+    swept, _ = Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    return swept
+
+
+@transaction.atomic
 def add_ssh_key(user: User, *, name: str, public_key: str) -> None:
     """Keep a public key for later machines; a key that is kept already under any name is left alone."""
-    if not user.ssh_keys.filter(public_key=public_key).exists():
-        taken = set(user.ssh_keys.values_list("name", flat=True))
-        free = (
-            name if name not in taken else next(f"{name} {n}" for n in range(2, 10_000) if f"{name} {n}" not in taken)
-        )
-        user.ssh_keys.create(name=free, public_key=public_key)
+    if user.ssh_keys.filter(public_key=public_key).exists():
+        return
+    taken = set(user.ssh_keys.values_list("name", flat=True))
+    names = (name, *(f"{name[:70]} {number}" for number in range(2, len(taken) + 3)))
+    free = next(each for each in names if each not in taken)
+    user.ssh_keys.create(name=free, public_key=public_key)
+    record("key.add", subject=f"user:{user.uuid}", subject_name=free, actor=user)
 
 
 class NotDone(Exception):

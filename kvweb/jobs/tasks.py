@@ -7,6 +7,7 @@ import logging
 from celery import shared_task
 from django.db import close_old_connections
 
+from kvweb.accounts import services as accounts
 from kvweb.events import services as events
 from kvweb.jobs import schedule, services
 
@@ -30,6 +31,7 @@ def sweep() -> None:
     close_old_connections()
     services.sweep()
     events.sweep()
+    accounts.sweep_sessions()
 
 
 @shared_task(name="kvweb.jobs.tick")

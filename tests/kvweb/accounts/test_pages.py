@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
+from kvweb.accounts import services
 from kvweb.accounts.models import Membership, Project, Role, User
 from kvweb.audit.models import AuditEntry
 from tests.conftest import PASSWORD
@@ -97,6 +101,16 @@ def test_signing_out_asks_first(alice: User, client_of: SignIn) -> None:
     assert "_auth_user_id" not in client.session
 
 
+def test_a_session_that_has_expired_is_forgotten(alice: User, client_of: SignIn) -> None:
+    for _ in range(2):
+        client_of(alice)
+    old = Session.objects.first()
+    assert old is not None
+    Session.objects.filter(pk=old.pk).update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert services.sweep_sessions() == 1
+    assert Session.objects.count() == 1
+
+
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +120,16 @@ def test_a_key_is_added_and_shown_with_its_fingerprint(alice: User, client_of: S
     page = client.get("/account/keys").content.decode()
     assert "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU" in page
     assert alice.ssh_keys.get().name == "laptop"
+    entry = AuditEntry.objects.get()
+    assert (entry.verb, entry.actor, entry.subject_name) == ("key.add", alice, "laptop")
+
+
+def test_two_keys_of_one_long_name_are_told_apart(alice: User) -> None:
+    for text in ("one", "two", "three"):
+        services.add_ssh_key(alice, name="x" * 80, public_key=text)
+    names = [key.name for key in alice.ssh_keys.all()]
+    assert len(set(names)) == 3
+    assert max(map(len, names)) <= 80
 
 
 def test_the_same_key_twice_is_said_so(alice: User, client_of: SignIn) -> None:

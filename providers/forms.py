@@ -23,6 +23,8 @@ KEEP = "Stored; leave empty to keep it."
 #: Words in a secret's name or title that say it is more than one line.
 LONG_SECRETS = ("key", "pem", "json", "certificate", "kubeconfig", "credentials")
 NAME_MOST = 80
+#: Most kinds have it, and hardly anybody looks for it.
+LAST_GROUP = "Time limits"
 
 
 class JsonField(forms.CharField):
@@ -172,6 +174,11 @@ def sentence_of(error: Mapping[str, Any]) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def _as_typed(field: forms.Field, value: Any) -> str:
+    """How a value stands in its field, so that a default that was sent back is one."""
+    return str(field.prepare_value(value) or "").replace("\r\n", "\n").strip()
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Settings that belong together and that most people can leave alone."""
@@ -179,6 +186,11 @@ class Group:
     name: str
     fields: list[forms.BoundField]
     is_open: bool
+
+    @property
+    def titles(self) -> str:
+        """What is in it, for somebody who looks for one of them."""
+        return ", ".join(str(bound.label) for bound in self.fields)
 
 
 class ProviderForm(forms.Form):
@@ -260,7 +272,8 @@ class ProviderForm(forms.Form):
         for bound in self.config_fields:
             if name := self._group_of(bound):
                 found.setdefault(name, []).append(bound)
-        return [Group(name, fields, any(map(self._speaks, fields))) for name, fields in found.items()]
+        ordered = sorted(found.items(), key=lambda item: item[0] == LAST_GROUP)
+        return [Group(name, fields, any(map(self._speaks, fields))) for name, fields in ordered]
 
     def _group_of(self, bound: forms.BoundField) -> str:
         extra = self.plugin.config.model_fields[bound.name.removeprefix(PREFIX)].json_schema_extra
@@ -268,7 +281,8 @@ class ProviderForm(forms.Form):
 
     def _speaks(self, bound: forms.BoundField) -> bool:
         is_stored = bound.name.removeprefix(PREFIX) in self._stored
-        return bool(bound.errors) or is_stored or (bound.value() or "") != (bound.field.initial or "")
+        field = bound.field
+        return bool(bound.errors) or is_stored or _as_typed(field, bound.value()) != _as_typed(field, field.initial)
 
     def clean_name(self) -> str:
         name: str = " ".join(self.cleaned_data["name"].split())

@@ -14,7 +14,7 @@ class SuggestingInput(forms.TextInput):
     """Text with suggestions, value → its name for people; anything else may be typed too."""
 
     def __init__(self, suggestions: Mapping[str, str], attrs: dict[str, Any] | None = None) -> None:
-        super().__init__({"autocomplete": "off", "spellcheck": "false", **(attrs or {})})
+        super().__init__({"autocomplete": "off", "spellcheck": "false", "data-combo": "", **(attrs or {})})
         self.suggestions = suggestions
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:

@@ -23,6 +23,7 @@ PUBLIC_IMAGES = (
 _KEY = re.compile(r"[A-Z0-9]{16,128}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _SECTION: dict[str, Any] = {"group": "Lines of ~/.aws/credentials"}
+_OFFERED: dict[str, Any] = {"group": "Sizes and images"}
 _OTHER: dict[str, Any] = {"group": "Another endpoint"}
 
 
@@ -32,7 +33,7 @@ class AwsConfig(Config):
     region: str = Field(
         default="eu-central-1",
         title="Region",
-        description="Where the VMs are: “eu-central-1”. Clear it to choose from all, or type another.",
+        description="Where the VMs are. Choose one, or type another.",
         max_length=40,
         json_schema_extra=regions.suggest,
     )
@@ -82,12 +83,14 @@ class AwsConfig(Config):
         default=SIZES,
         title="Sizes",
         description="Instance types that are offered, one a line; * stands for anything.",
+        json_schema_extra=_OFFERED,
     )
     public_images: tuple[str, ...] = Field(
         default=PUBLIC_IMAGES,
         title="Public images",
         description="Owner and name, one a line: “136693071363/debian-12-amd64-*”. The newest of each is offered, "
         "beside the account's own images.",
+        json_schema_extra=_OFFERED,
     )
     import_role: str = Field(
         default="",
@@ -95,12 +98,13 @@ class AwsConfig(Config):
         description="By which AWS reads image files that the portal brings; empty: “vmimport”, the usual one.",
         pattern=r"^[\w+=,.@-]{0,64}$",
         max_length=64,
-        json_schema_extra={"group": "Images"},
+        json_schema_extra=_OFFERED,
     )
     prices: bool = Field(
         default=True,
         title="Prices",
         description="Ask what the sizes cost, as AWS publishes it for Linux without discounts.",
+        json_schema_extra=_OFFERED,
     )
     timeout_s: Deadline = 30.0
     attempts: int = Field(
@@ -109,7 +113,7 @@ class AwsConfig(Config):
         le=10,
         title="Attempts",
         description="Of one call, when AWS is busy or the line breaks.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Time limits"},
     )
     endpoint_url: str = Field(
         default="",

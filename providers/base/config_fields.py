@@ -21,7 +21,7 @@ Authority = Annotated[
         title="Certificate authority",
         description="The certificate (PEM) that the server's own is signed with. Empty: the system's authorities.",
         max_length=50_000,
-        json_schema_extra={"multiline": True, "group": "Connection"},
+        json_schema_extra={"multiline": True, "group": "Certificate"},
     ),
     AfterValidator(_certificates),
 ]
@@ -33,6 +33,6 @@ Deadline = Annotated[
         le=600.0,
         title="Deadline",
         description="In seconds, for the answer to one call.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Time limits"},
     ),
 ]

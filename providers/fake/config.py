@@ -28,36 +28,92 @@ class FakeConfig(Config):
     password: SecretStr | None = Field(
         default=None, title="Password", description="Must be the one that the cloud was first opened with."
     )
-    start_s: float = Field(default=1.5, ge=0, title="Start time", description="Seconds from “start” to running.")
-    stop_s: float = Field(default=1.0, ge=0, title="Stop time", description="Seconds that a guest needs to shut down.")
-    create_s: float = Field(default=2.0, ge=0, title="Creation time", description="Seconds to make a VM or an image.")
+    start_s: float = Field(
+        default=1.5,
+        ge=0,
+        title="Start time",
+        description="Seconds from “start” to running.",
+        json_schema_extra={"group": "Pace"},
+    )
+    stop_s: float = Field(
+        default=1.0,
+        ge=0,
+        title="Stop time",
+        description="Seconds that a guest needs to shut down.",
+        json_schema_extra={"group": "Pace"},
+    )
+    create_s: float = Field(
+        default=2.0,
+        ge=0,
+        title="Creation time",
+        description="Seconds to make a VM or an image.",
+        json_schema_extra={"group": "Pace"},
+    )
     lease_s: float = Field(
-        default=1.0, ge=0, title="Lease time", description="Seconds from running until the guest has its address."
+        default=1.0,
+        ge=0,
+        title="Lease time",
+        description="Seconds from running until the guest has its address.",
+        json_schema_extra={"group": "Pace"},
     )
-    slow_s: float = Field(default=2.0, ge=0, title="Slowness", description="Seconds that the fault “slow” costs.")
+    slow_s: float = Field(
+        default=2.0,
+        ge=0,
+        title="Slowness",
+        description="Seconds that the fault “slow” costs.",
+        json_schema_extra={"group": "What goes wrong"},
+    )
     hang_s: float = Field(
-        default=30.0, ge=0, title="Patience", description="Seconds that the fault “hang” takes until it times out."
+        default=30.0,
+        ge=0,
+        title="Patience",
+        description="Seconds that the fault “hang” takes until it times out.",
+        json_schema_extra={"group": "What goes wrong"},
     )
-    cpus: int = Field(default=64, ge=0, title="CPUs", description="vCPUs of running VMs, at most; 0: no limit.")
+    cpus: int = Field(
+        default=64,
+        ge=0,
+        title="CPUs",
+        description="vCPUs of running VMs, at most; 0: no limit.",
+        json_schema_extra={"group": "Size"},
+    )
     memory_mib: int = Field(
-        default=262_144, ge=0, title="Memory (MiB)", description="Memory of running VMs, at most; 0: no limit."
+        default=262_144,
+        ge=0,
+        title="Memory (MiB)",
+        description="Memory of running VMs, at most; 0: no limit.",
+        json_schema_extra={"group": "Size"},
     )
-    storage_gib: int = Field(default=4096, ge=0, title="Storage (GiB)", description="Size of each pool; 0: no limit.")
+    storage_gib: int = Field(
+        default=4096,
+        ge=0,
+        title="Storage (GiB)",
+        description="Size of each pool; 0: no limit.",
+        json_schema_extra={"group": "Size"},
+    )
     dns_zones: tuple[str, ...] = Field(
-        default=("demo.test",), title="DNS zones", description="Zones that a new cloud holds."
+        default=("demo.test",),
+        title="DNS zones",
+        description="Zones that a new cloud holds.",
+        json_schema_extra={"group": "Content"},
     )
     fetches: bool = Field(
         default=False,
         title="Really fetch images",
         description="Ask the address of an image for its file; otherwise that is only pretended.",
+        json_schema_extra={"group": "Content"},
     )
     without: tuple[str, ...] = Field(
-        default=(), title="Missing facets", description="Facets that this cloud pretends not to have: “snapshots” …"
+        default=(),
+        title="Missing facets",
+        description="Facets that this cloud pretends not to have: “snapshots” …",
+        json_schema_extra={"group": "What goes wrong"},
     )
     faults: dict[str, str] = Field(
         default_factory=dict,
         title="Faults",
         description="What goes wrong, by place: {“power.start”: “conflict”}. Places and kinds are in faults.py.",
+        json_schema_extra={"group": "What goes wrong"},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
@@ -12,6 +12,18 @@ from providers.base import Authority, Config, Deadline
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOKEN = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
+
+
+#: https://docs.hetzner.com/cloud/general/locations/
+LOCATIONS: dict[str, Any] = {
+    "fsn1": "Falkenstein, Germany",
+    "nbg1": "Nuremberg, Germany",
+    "hel1": "Helsinki, Finland",
+    "ash": "Ashburn, Virginia",
+    "hil": "Hillsboro, Oregon",
+    "sin": "Singapore",
+}
+_OTHER: dict[str, Any] = {"group": "Another endpoint"}
 
 
 class HcloudConfig(Config):
@@ -25,17 +37,18 @@ class HcloudConfig(Config):
     location: str = Field(
         default="fsn1",
         title="Location",
-        description="Where new VMs and volumes are made unless another is chosen: fsn1, nbg1, hel1, ash, hil, sin.",
+        description="Where new VMs and volumes are made unless another is chosen.",
         pattern=r"^[a-z0-9-]{2,20}$",
+        json_schema_extra={"suggestions": LOCATIONS},
     )
     endpoint: str = Field(
         default="https://api.hetzner.cloud/v1",
         title="Address of the API",
         description="Another one only where requests go through a gateway of your own.",
         max_length=500,
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra=_OTHER,
     )
-    ca: Authority = ""
+    ca: Authority = Field(default="", json_schema_extra={"multiline": True, **_OTHER})
     timeout_s: Deadline = 20.0
     action_timeout_s: float = Field(
         default=600.0,
@@ -43,7 +56,7 @@ class HcloudConfig(Config):
         le=7200,
         title="Patience for actions (seconds)",
         description="How long one action at Hetzner may take: making a server, a snapshot …",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Time limits"},
     )
     retry_s: float = Field(
         default=20.0,
@@ -51,7 +64,7 @@ class HcloudConfig(Config):
         le=300,
         title="Patience with locks (seconds)",
         description="How long to try again while something else is being done to a server, or when asked to slow down.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Time limits"},
     )
     poll_s: float = Field(
         default=0.5,
@@ -59,7 +72,7 @@ class HcloudConfig(Config):
         le=30,
         title="Pause between questions (seconds)",
         description="How often an action is asked whether it is done; longer ones are asked less and less often.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Questions"},
     )
 
     watch_s: float = Field(
@@ -68,7 +81,7 @@ class HcloudConfig(Config):
         le=600,
         title="Pause between looks for news (seconds)",
         description="Each look is one request; Hetzner allows 3600 an hour.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Questions"},
     )
 
     @field_validator("token")

@@ -31,6 +31,13 @@ class KvmConfig(Config):
         title="Connection URI",
         description="Local: qemu:///system. Remote: qemu+ssh://user@host/system, qemu+tls://host/system.",
         max_length=500,
+        json_schema_extra={
+            "suggestions": {
+                "qemu:///system": "this machine",
+                "qemu+ssh://root@host/system": "another one, over SSH",
+                "qemu+tls://host/system": "another one, over TLS",
+            }
+        },
     )
     pool: str = Field(
         default="",
@@ -50,7 +57,12 @@ class KvmConfig(Config):
         description="auto: KVM where the processor and libvirt both offer it, else emulation by QEMU, which is slow.",
     )
     open_timeout_s: float = Field(
-        default=5.0, ge=0.1, le=60.0, title="Connection deadline", description="In seconds, for opening a connection."
+        default=5.0,
+        ge=0.1,
+        le=60.0,
+        title="Connection deadline",
+        description="In seconds, for opening a connection.",
+        json_schema_extra={"group": "Time limits"},
     )
 
     migration_host: str = Field(
@@ -60,11 +72,13 @@ class KvmConfig(Config):
         "Empty: the host of the connection, or its own name.",
         max_length=255,
         pattern=rf"^({_HOST.pattern})?$",
+        json_schema_extra={"group": "Moving machines"},
     )
     migration_tls: bool = Field(
         default=False,
         title="Encrypted migration",
         description="Running machines come and go over TLS or not at all. Needs QEMU's certificates on both hosts.",
+        json_schema_extra={"group": "Moving machines"},
     )
     spice_address: str = Field(
         default="",
@@ -73,6 +87,7 @@ class KvmConfig(Config):
         "SPICE listen there, protected by passwords of one minute. Empty: no new machine gets one.",
         max_length=255,
         pattern=rf"^({_HOST.pattern})?$",
+        json_schema_extra={"group": "Viewers (SPICE)"},
     )
 
     ssh_key: SecretStr | None = Field(

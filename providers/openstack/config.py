@@ -50,7 +50,7 @@ class OpenStackConfig(Config):
     )
     ca: Authority = ""
     interface: Literal["public", "internal", "admin"] = Field(
-        default="public", title="Addresses of services", json_schema_extra={"group": "Connection"}
+        default="public", title="Addresses of services", json_schema_extra={"group": "Behaviour"}
     )
     timeout_s: Deadline = 30.0
     wait_timeout_s: float = Field(
@@ -59,7 +59,7 @@ class OpenStackConfig(Config):
         le=7200.0,
         title="Deadline of one step",
         description="In seconds: how long a server or volume may take to become what was asked for.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Time limits"},
     )
     external_network: str = Field(
         default="",

@@ -50,7 +50,7 @@ class VsphereConfig(Config):
         le=86_400.0,
         title="Task deadline",
         description="In seconds, for what the server does on its own: clones, copies.",
-        json_schema_extra={"group": "Connection"},
+        json_schema_extra={"group": "Time limits"},
     )
 
     @field_validator("host")

@@ -87,6 +87,7 @@ class Front:
         self.plain, self.secure = free_port(), free_port()
         certify(folder)
         (folder / "static").mkdir()
+        (folder / "static/away.html").write_text((ROOT / "static/away.html").read_text())
         self.behind = {name: Behind(folder, name) for name in SOCKETS}
         text = (ROOT / "deploy/nginx.conf.example").read_text()
         # One address is enough here, and those of IPv6 would be everybody's.
@@ -121,9 +122,10 @@ class Front:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         line = http.client.HTTPSConnection("127.0.0.1", self.secure, timeout=10, context=context)
         line.request("GET", path, headers={"Host": NAME, **headers})
-        status = line.getresponse().status
+        answer = line.getresponse()
+        self.said = answer.read().decode() if answer.status >= 400 else ""
         line.close()
-        return status
+        return answer.status
 
     def close(self) -> None:
         self.process.terminate()
@@ -172,6 +174,13 @@ def test_everything_comes_through_one_port(front: Front) -> None:
     answer = line.getresponse()
     assert (answer.status, answer.getheader("Location")) == (308, f"https://{NAME}/vms/")
     line.close()
+
+
+def test_a_portal_that_is_away_is_waited_for_by_a_page_in_its_words(front: Front) -> None:
+    front.behind["web"].listener.shutdown(socket.SHUT_RDWR)
+    assert front.ask("/vms/") == 502
+    assert "Back in a moment" in front.said
+    assert 'http-equiv="refresh"' in front.said
 
 
 def test_no_service_behind_it_is_told_of_a_port() -> None:

@@ -7,6 +7,7 @@ import { askGrant, SIGNED_OUT } from "./console-grant.js";
 import { Pulse } from "./console-pulse.js";
 
 const NORMAL = 1000;
+const GONE = 4404;
 const NOT_RUNNING = 4409;
 const NOT_CARRIED = 4451;
 // The machine closed, the service restarts, the line broke, the provider was slow: it may be better in a moment.
@@ -92,6 +93,8 @@ export class Connection {
       [...this.#asked.values()].forEach((answer) => answer("The console was closed."));
       this.#forgive(openedAt);
       if (link) this.#told.onState("link", { url: link });
+      // One host does not know it any more, and perhaps it is on its way to another; whoever gives rights knows.
+      else if (event.code === GONE) this.#countDown(event.reason);
       else this.#ended(event.code, event.reason);
     };
     socket.onerror = (event) => channel.onerror?.(event);
@@ -141,7 +144,7 @@ export class Connection {
       const seconds = this.#looks < SOON_ROUNDS ? WATCH_OFF_S : WATCH_OFF_LATER_S;
       this.#timer = setTimeout(() => this.connect({ quietly: true }), seconds * 1000);
     } else if (PASSING.has(code)) this.#countDown(sentence || "The connection was lost.");
-    else this.#told.onState("ended", { sentence: sentence || "The console was closed.", isFinal: code === 4404 || code === NOT_CARRIED });
+    else this.#told.onState("ended", { sentence: sentence || "The console was closed.", isFinal: code === GONE || code === NOT_CARRIED });
   }
 
   #countDown(sentence) {

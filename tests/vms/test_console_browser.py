@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.conf import settings as portal
@@ -14,11 +15,13 @@ from pytest_django import Settings
 
 from kvweb.accounts.models import User
 from kvweb.audit.models import AuditEntry
+from providers.base import NotFound
 from providers.pool import driver_for
 from tests.vms.conftest import MakeMachine
 from tests.vms.console_window import CHROMIUM, Windows, served, type_text
 from vms import inventory
-from vms.console import grants, signals
+from vms.choices import Presence
+from vms.console import grants, signals, targets
 from vms.console.proxy import Proxy
 from vms.models import VirtualMachine
 
@@ -137,7 +140,7 @@ def test_two_people_share_a_screen_and_one_has_the_keyboard(
 
 
 def test_the_page_comes_back_by_itself_and_says_what_it_waits_for(
-    windows: Windows, vm: VirtualMachine, alice: User
+    windows: Windows, vm: VirtualMachine, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ExitStack() as stack:
         windows.port = stack.enter_context(served())
@@ -157,6 +160,16 @@ def test_the_page_comes_back_by_itself_and_says_what_it_waits_for(
                 assert driver.power is not None
                 inventory.apply(vm.provider, [driver.power.start(vm.external_id)])
             expect(page, "[data-console-words]").to_have_text("Connected")
+            # While a machine moves to another host, neither has it for a moment.
+            with monkeypatch.context() as moving:
+                moving.setattr(targets, "_ask", mock.Mock(side_effect=NotFound("The VM does not exist any more.")))
+                page.locator("[data-console-do=again]").click()
+                expect(page, "[data-console-words]").to_contain_text("Trying again in")
+            expect(page, "[data-console-words]").to_have_text("Connected")
+            VirtualMachine.objects.filter(pk=vm.pk).update(presence=Presence.DELETED)
+            expect(page, "[data-console-title]").to_have_text("The machine does not exist any more.")
+            expect(page, "[data-console-words]").to_have_text("Closed")
+            expect(page, "[data-console-card] [data-console-again]").to_be_hidden()
 
 
 def test_a_line_that_died_without_a_word_is_given_up_and_made_anew(

@@ -146,6 +146,15 @@ def power_of(driver: Driver) -> Power:
     return driver.power
 
 
+def is_gone(driver: Driver, vm: VirtualMachine) -> bool:
+    """Whether the machine itself is what was not found: it may have been its network, its pool or an image."""
+    try:
+        driver.machines.get(vm.external_id)
+    except NotFound:
+        return True
+    return False
+
+
 def operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dict[str, Any]:
     """Do one thing with one machine and apply the record that comes back."""
     vm = vm_of(job)
@@ -153,7 +162,8 @@ def operate(job: Job, work: Callable[[Driver, VirtualMachine], VmRecord]) -> dic
         try:
             record = work(driver, vm)
         except NotFound:
-            inventory.forget(vm.provider, vm.external_id)
+            if is_gone(driver, vm):
+                inventory.forget(vm.provider, vm.external_id)
             raise
     inventory.apply(vm.provider, [record])
     clear_problem(vm)
@@ -219,7 +229,8 @@ def refresh(job: Job, reporter: Reporter) -> dict[str, Any]:
                 driver.snapshots.tidy(vm.external_id)
             record = driver.machines.get(vm.external_id)
         except NotFound:
-            inventory.forget(vm.provider, vm.external_id)
+            if is_gone(driver, vm):
+                inventory.forget(vm.provider, vm.external_id)
             raise
     inventory.apply(vm.provider, [record])
     # What waits for a restart has not happened yet, and the page says so.
@@ -279,6 +290,8 @@ def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
                 progress=DriverProgress(reporter),
             )
         except NotFound:
+            if not is_gone(driver, vm):
+                raise
             logger.info("It was gone already.")
     with transaction.atomic():
         VirtualMachine.objects.filter(pk=vm.pk).update(

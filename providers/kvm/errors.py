@@ -90,6 +90,23 @@ _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 _HAS_SNAPSHOTS = "Can't resize a v2 image which has snapshots"
 #: Of devices of the host, shared folders and the like, in savevm and in a migration.
 _STUCK_DEVICE = ("State blocked by non-migratable device", "Migration is disabled", "with attached host device")
+#: What libvirt and QEMU say of a VM that cannot start, or take a device, as the host is; with a general code mostly.
+_SAID_OF_THE_HOST: tuple[tuple[str, str], ...] = (
+    (r"network '.*' is not active", "A network that this needs is switched off."),
+    (r"storage pool '.*' is not active", "A storage pool that this needs is switched off."),
+    (r"Cannot access (storage|backing) file .*: No such file", "A file of one of its disks is missing at the host."),
+    (
+        r"Cannot access (storage|backing) file .*: Permission",
+        "The host's QEMU may not open a file of one of its disks.",
+    ),
+    (r'Failed to get ".*" lock', "One of its disks is in use already, by another machine or program."),
+    (r"Image is not in \S+ format", "One of its disks is not of the format that its settings say."),
+    (r"Cannot get interface MTU", "A bridge or device of the host that one of its cards needs is missing."),
+    (r"referenced filter '.*' is missing", "The traffic filter of one of its cards is missing at the host."),
+    (r"virtiofs export directory .* does not exist", "A folder of the host that it shares is missing."),
+    (r"hugetlbfs filesystem is not mounted", "The host has no huge pages set up."),
+    (r"does not support hotplugging", "This machine takes no such device while it runs; stop it first."),
+)
 _NO_MEMORY = ("Cannot allocate memory", "cannot set up guest memory")
 
 
@@ -116,6 +133,9 @@ def translate(error: Exception) -> ProviderError | None:
         return Unreachable("The connection to the hypervisor is lost.", detail)
     if any(words in text for words in _STUCK_DEVICE):
         return Conflict("One of its devices cannot have its memory saved or moved while it runs.", detail)
+    for pattern, said_of_host in _SAID_OF_THE_HOST:
+        if re.search(pattern, text):
+            return Conflict(said_of_host, detail)
     if _HAS_SNAPSHOTS in text:
         return Conflict("Its format cannot grow with snapshots inside; delete those first.", detail)
     if code == libvirt.VIR_ERR_SYSTEM_ERROR and number == errno.EFBIG:

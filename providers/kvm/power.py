@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ class KvmPower(Part, Power):
                 domain.pMWakeup(0)
             elif not domain.isActive():
                 progress.report(10, "Starting")
-                _unless_already(lambda: starting.start(domain))
+                _unless_already(lambda: starting.start(domain), lambda: bool(domain.isActive()))
             return self._record(domain)
 
     def stop(
@@ -42,7 +43,7 @@ class KvmPower(Part, Power):
             last = None if domain.isPersistent() else self._record(domain)
             if force or not self._shut_down(domain, timeout_s, progress):
                 progress.report(90, "Pulling the plug")
-                _unless_already(domain.destroy)
+                _unless_already(domain.destroy, lambda: not domain.isActive())
             if last is not None:
                 return replace(last, power=PowerState.STOPPED, raw_state="shutoff", consoles=frozenset())
             return self._record(domain)
@@ -95,7 +96,7 @@ class KvmPower(Part, Power):
                 progress.checkpoint()
                 if now - pressed >= _PRESS_AGAIN_S:
                     pressed = now
-                    _unless_already(domain.shutdown)
+                    _unless_already(domain.shutdown, lambda: True)
                 progress.report(min(89, int((now - begun) * 90 / timeout_s)), "Waiting for the guest to shut down")
                 news.wait(min(1.0, timeout_s - (now - begun)))
             return not domain.isActive()
@@ -130,10 +131,10 @@ def _power(domain: Any) -> PowerState:
     return power_of(*domain.state())[0]
 
 
-def _unless_already(call: Any) -> None:
-    """Call it; that the VM is in the wanted state by now is fine."""
+def _unless_already(call: Callable[[], object], is_so: Callable[[], bool]) -> None:
+    """Call it; that the VM is in the wanted state by now is fine. The same code says that a network of it is off."""
     try:
         call()
     except LibvirtError as exc:
-        if not has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID):
+        if not has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID) or not is_so():
             raise

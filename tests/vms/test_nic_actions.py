@@ -16,6 +16,7 @@ from providers.base import NetworkSpec, NicRecord
 from providers.models import Provider
 from providers.pool import driver_for
 from tests.vms.conftest import MakeMachine, Press, at_provider
+from vms.choices import Presence
 from vms.models import VirtualMachine
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,23 @@ def test_a_card_is_added_changed_and_removed(lab: VirtualMachine, press: Press, 
     assert removed.job.title == f"Remove card {nic.external_id} from “web-1”"
     assert len(nics_of(lab)) == 1
     assert len(lab.nics or []) == 1
+
+
+def test_a_network_that_is_gone_is_no_machine_that_is_gone(lab: VirtualMachine, press: Press, alice: User) -> None:
+    """Both are “not found” to a job; only a machine that cannot be read itself is missing."""
+    other = network(lab, "lab")
+    with driver_for(lab.provider) as driver:
+        assert driver.networks is not None
+        driver.networks.delete(other.external_id)
+    failed = press(alice, lab, "add-nic", network=str(other.uuid))
+    assert (failed.job.state, failed.job.code) == (JobState.FAILED, "not_found")
+    lab.refresh_from_db()
+    assert (lab.presence, lab.missing_since) == (Presence.PRESENT, None)
+    with driver_for(lab.provider) as driver:
+        driver.machines.delete(lab.external_id)
+    press(alice, lab, "add-nic", network=str(network(lab, "default").uuid))
+    lab.refresh_from_db()
+    assert lab.presence == Presence.MISSING
 
 
 def test_a_job_that_runs_twice_adds_one_card(lab: VirtualMachine, press: Press, alice: User) -> None:

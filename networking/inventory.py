@@ -55,16 +55,20 @@ def apply(provider: Provider, records: Iterable[NetworkRecord], *, is_complete: 
     return outcome
 
 
+#: A row of the database holds them all, and is read with each list of networks.
+MOST_LEASES = 2000
+
+
 @transaction.atomic
 def apply_leases(network: Network, leases: Sequence[LeaseRecord]) -> None:
-    """Who has which address now; news only when it is another answer than the last."""
+    """Who has which address now, the first of them where they are very many; news only when the answer is another."""
     told = sorted(
         (
             {**asdict(lease), "expires_at": lease.expires_at.isoformat() if lease.expires_at else None}
             for lease in leases
         ),
         key=lambda lease: (lease["address"], lease["mac"]),
-    )
+    )[:MOST_LEASES]
     has_changed = told != network.leases or network.read_at is None
     Network.objects.filter(pk=network.pk).update(leases=told, read_at=timezone.now())
     if has_changed:

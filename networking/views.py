@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from kvweb.accounts.access import Person, allowed
@@ -19,7 +17,7 @@ from kvweb.accounts.actions import ActionRefused
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job
 from kvweb.ui.badges import Badge
-from networking import addresses, modes, services
+from networking import addresses, leases, modes, services
 from networking.action_forms import has_card_in, names_in_cards
 from networking.actions import ACTIONS, EDIT, IN_PLACE
 from networking.forms import NetworkEditForm, NetworkForm, taken_at
@@ -106,12 +104,14 @@ class NetworkPages(ResourceListPages[Network]):
         manages = allowed(request.user, "network.manage")
         again = f"{reverse('networks:create')}?again={resource.problem_job}"
         features = resource.can.networks
+        rows = leases.rows_of(resource, machines)
         return {
             "badge": network_badge(resource),
             "mode": modes.label_of(resource.mode),
             "mode_words": next((words for mode, words in modes.MODES.items() if mode.value == resource.mode), None),
             "users": users_of(machines),
-            "leases": lease_rows(resource, machines),
+            "leases": leases.most_telling(rows),
+            "lease_count": len(rows),
             "tells_leases": features is not None and features.leases and bool(resource.dhcp),
             "has_dns": features is not None and features.dns_hosts,
             "reserve": in_place.get("reserve"),
@@ -145,44 +145,6 @@ PENDING_WORDS = {
     "forward_device": "device", "vlan": "VLAN", "mtu": "MTU", "mode": "mode", "bridge": "bridge",
     "leases": "kept addresses", "dns_hosts": "names", "gateway": "gateway",
 }  # fmt: skip
-
-
-def lease_rows(network: Network, machines: list[Machine]) -> list[dict[str, Any]]:
-    """Addresses that are given out or kept: each once, with the machine whose card it is where that may be told."""
-    kept = {lease["mac"].lower(): lease for lease in network.reservations}
-    owners = {
-        str(nic.get("mac", "")).lower(): machine for machine in machines for nic in has_card_in(machine.nics, network)
-    }
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for lease in [*network.reservations, *network.leases]:
-        mac = lease["mac"].lower()
-        owner = owners.get(mac)
-        key = (lease["address"], mac)
-        row = rows.setdefault(key, {"mac": mac, "address": lease["address"], "name": "", "expires": None})
-        row["name"] = row["name"] or lease.get("hostname") or lease.get("name") or ""
-        row["expires"] = row["expires"] or _moment(lease.get("expires_at"))
-        row["is_kept"] = mac in kept and kept[mac]["address"] == lease["address"]
-        row["is_given"] = row.get("is_given", False) or (
-            "expires_at" in lease and (row["expires"] is not None or not lease.get("is_static"))
-        )
-        row["machine"] = owner if owner is not None and owner.is_visible else None
-    return sorted(rows.values(), key=lambda row: _sortable(row["address"]))
-
-
-def _sortable(address: str) -> tuple[int, int]:
-    try:
-        found = addresses.read_address(address)
-    except addresses.BadRange:
-        return 9, 0
-    return found.version, int(found)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """When a lease ends; one that has ended is not told."""
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment > timezone.now() else None
 
 
 def _providers() -> list[Provider]:

@@ -12,9 +12,9 @@ from kvweb.accounts.models import Project, User
 from kvweb.audit.models import AuditEntry
 from kvweb.jobs.models import Job
 from kvweb.portal.inventory import sync
-from networking import selectors
+from networking import inventory, leases, selectors
 from networking.models import Network
-from providers.base import NetworkRecord
+from providers.base import LeaseRecord, NetworkRecord
 from providers.models import Health, Provider
 from providers.pool import driver_for
 from tests.conftest import MakeVm
@@ -249,6 +249,34 @@ def test_who_has_which_address_is_read_when_somebody_looks(
     (lease,) = Network.objects.get(pk=lan.pk).leases
     assert lease["address"] in page
     assert ">web</a>" in page
+
+
+def test_of_very_many_addresses_those_that_tell_most_are_listed(admin: Client, lan: Network) -> None:
+    """A network of the size /16 can have given out 65 000."""
+    given = [
+        LeaseRecord(mac=f"52:54:00:00:{n // 256:02x}:{n % 256:02x}", address=f"10.20.{30 + n // 250}.{n % 250 + 2}")
+        for n in range(3000)
+    ]
+    inventory.apply_leases(lan, given)
+    lan.refresh_from_db()
+    assert len(lan.leases) == inventory.MOST_LEASES
+    last = given[-1]
+    Network.objects.update(reservations=[{"mac": last.mac, "address": last.address, "name": "printer"}])
+    page = shown(admin, f"/networks/{lan.uuid}/part")
+    assert page.count("<tr><td>") == leases.MOST_ROWS
+    assert last.address in page
+    assert "Of 2001 addresses the first 200 are listed" in page
+
+
+def test_addresses_do_not_tell_strangers_the_names_of_machines(
+    admin: Client, synced: Provider, lan: Network, make_vm: MakeVm, alice: User, charlie: User, client_of: SignIn
+) -> None:
+    mac = "52:54:00:aa:00:01"
+    make_vm(name="payroll", nics=[{"mac": mac, "network": lan.external_id}])
+    inventory.apply_leases(lan, [LeaseRecord(mac=mac, address="10.20.30.9", hostname="payroll")])
+    seen = {person.username: shown(client_of(person), f"/networks/{lan.uuid}/part") for person in (alice, charlie)}
+    assert "10.20.30.9" in seen["charlie"]
+    assert ("payroll" in seen["alice"], "payroll" in seen["charlie"]) == (True, False)
 
 
 def test_a_network_is_offered_to_projects_and_others_do_not_see_it(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
+import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,52 @@ def test_the_american_table_and_the_simulated_keyboard_agree() -> None:
 
 def test_there_is_no_table_that_no_menu_offers() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == {layout.name for layout in LAYOUTS}
+
+
+def typed_at(keymap: str, charset: str, first: int) -> dict[tuple[int, int], str]:
+    """What Linux's text console writes for a key and what is held, by a keymap of Debian's console-data.
+
+    As busybox loads it: which of 256 tables there are, and of each 128 keys (loadkeys -b; linux/keyboard.h). `first`
+    is the table without Shift: 0, or where the keymap has its second alphabet.
+    """
+    told = subprocess.run(["loadkeys", "-b", "-q", keymap], check=True, capture_output=True, timeout=20).stdout
+    assert told.startswith(b"bkeymap")
+    numbers = [number for number, there in enumerate(told[7:263]) if there]
+    tables = dict(zip(numbers, struct.iter_unpack("<128H", told[263:]), strict=True))
+    letters = {0, 11}
+    return {
+        (key, held): bytes([value & 0xFF]).decode(charset, "replace")
+        for held in (0, SHIFT, ALTGR)
+        for key, value in enumerate(tables.get(first + held, ()))
+        if value >> 8 in letters
+    }
+
+
+@pytest.mark.skipif(
+    shutil.which("loadkeys") is None or not Path("/usr/share/keymaps").is_dir(),
+    reason="loadkeys and the keymaps of console-data are not installed",
+)
+@pytest.mark.parametrize(
+    ("layout", "keymap", "otherwise"),
+    [
+        ("us", "us", ""),
+        ("gb", "uk", ""),
+        # Where the two sources differ it is in a dead key, or in AltGr keys that are on no cap.
+        ("de", "de-latin1", "~^`"),
+        ("fr", "fr-latin9", "~`"),
+        ("es", "es", "^`"),
+        ("it", "it", "[]{}~"),
+        ("pt-br", "br-abnt2", "^`~"),
+        ("jp", "jp106", ""),
+        ("ru", "ru-ms", ""),
+    ],
+)
+def test_a_text_console_with_that_keyboard_writes_what_is_typed(layout: str, keymap: str, otherwise: str) -> None:
+    """A second source that knows nothing of xkb-data: the keymaps with which Debian's text consoles are set up."""
+    is_russian = layout == "ru"
+    console = typed_at(keymap, "koi8-r" if is_russian else "latin-1", ALTGR if is_russian else 0)
+    wanted = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя" if is_russian else string.printable[:95]
+    wanted += wanted.upper() if is_russian else ""
+    for character in set(wanted) - set(otherwise):
+        key, held = table(layout)[character]
+        assert console.get((key, held)) == character, (character, key, held)

@@ -12,7 +12,7 @@ MEANINGS: dict[str, str] = {
     "KVWEB_HOME": "folder of all state: database, keys, sockets, logs; empty: `var/` in the tree",
     "KVWEB_HOST": "address that `make up` listens on; `0.0.0.0` for everybody",
     "KVWEB_PORT": "port that `make up` listens on",
-    "KVWEB_TIME_ZONE": "time zone of the times on pages, as in `Europe/Vienna`",
+    "KVWEB_TIME_ZONE": "time zone of times on pages where the browser has told none, as in `Europe/Vienna`",
     "KVWEB_LOG_LEVEL": "`DEBUG`, `INFO`, `WARNING` or `ERROR`",
     "KVWEB_DEBUG": "development only: pages of errors with their whole story, for programmers",
     "KVWEB_ALLOWED_HOSTS": "host names under which the portal may be opened; required in production, empty there",

@@ -1,14 +1,16 @@
-"""Headers that every answer carries."""
+"""What every request brings and every answer carries: the person's time zone, headers."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from zoneinfo import ZoneInfo
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
+from django.utils import timezone
 
 
 class SecurityHeaders:
@@ -60,3 +62,22 @@ class Fragments:
         ):
             return HttpResponse("Your session is over. Sign in again.", status=401, content_type="text/plain")
         return response
+
+
+class TimeZone:
+    """Times are said in the zone that the browser told (static/js/zone.js); in the portal's own until it has."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            zone = ZoneInfo(request.COOKIES["kvweb_zone"])
+        except (KeyError, ValueError, OSError):
+            # None yet, or none that this machine knows.
+            return self.get_response(request)
+        with timezone.override(zone):
+            return self.get_response(request)

@@ -1,6 +1,7 @@
 // What every page loads: one module per behaviour, each finding its elements by data attributes.
 import "./toasts.js";
 import "./errors.js";
+import "./zone.js";
 import "./ago.js";
 import "./copy.js";
 import "./console-viewer.js";

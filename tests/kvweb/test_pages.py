@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +280,27 @@ def test_an_address_is_not_our_word_to_change() -> None:
 def test_pages_of_the_account_speak_as_the_others_do(alice: User, client_of: ClientOf, path: str) -> None:
     page = text_of(client_of(alice).get(path))
     assert not re.search(r"Two-Factor|Change Password|Recovery Codes|Current Password|Email\b", page)
+
+
+# -- time zones --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Asia/Tokyo", "18:24:06 JST"),
+        ("Europe/Vienna", "10:24:06 CET"),
+        ("", "09:24:06 UTC"),
+        ("Mars/Olympus", "09:24:06 UTC"),
+        ("../../etc/passwd", "09:24:06 UTC"),
+    ],
+)
+def test_times_are_said_in_the_zone_of_the_browser(
+    alice: User, project: Any, client_of: ClientOf, zone: str, said: str
+) -> None:
+    at = datetime(2026, 11, 23, 9, 24, 6, tzinfo=UTC)
+    job = make_job(alice, project, state="succeeded")
+    Job.objects.filter(pk=job.pk).update(created_at=at, started_at=at, ended_at=at)
+    client = client_of(alice)
+    client.cookies["kvweb_zone"] = zone
+    assert said in text_of(client.get("/jobs/"))

@@ -57,7 +57,7 @@ def time_tag(moment: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}" data-ago>{}</time>',
         moment.isoformat(timespec="seconds"),
-        f"{local:%-d %B %Y, %H:%M:%S}",
+        f"{local:%-d %B %Y, %H:%M:%S %Z}",
         ago_words(moment),
     )
 

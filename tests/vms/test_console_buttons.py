@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -15,10 +16,11 @@ from pytest_django import Settings
 
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job
+from providers.base import LinkConsole
 from storage.models import Image as StoredImage
 from tests.vms.conftest import MakeMachine
 from tests.vms.console_window import CHROMIUM, Windows, served
-from vms.console import grants, signals
+from vms.console import grants, signals, targets
 from vms.models import VirtualMachine
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -69,7 +71,9 @@ def choose(page: Any, name: str) -> None:
     page.get_by_role("menuitem", name=name).click()
 
 
-def test_a_screens_buttons_do_what_they_say(windows: Windows, vm: VirtualMachine, alice: User) -> None:
+def test_a_screens_buttons_do_what_they_say(
+    windows: Windows, vm: VirtualMachine, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with served() as windows.port:
         page = windows.open(alice, vm)
         expect(page, "[data-console-words]").to_have_text("Connected")
@@ -117,6 +121,18 @@ def test_a_screens_buttons_do_what_they_say(windows: Windows, vm: VirtualMachine
         assert Job.objects.filter(subject=vm.subject, user=alice).count() == 1
         assert page.url.endswith("/console/vnc")
 
+        # A provider that shows its consoles on a page of its own.
+        elsewhere = mock.Mock(return_value=LinkConsole(url="https://vendor.test/console?ticket=1"))
+        monkeypatch.setattr(targets, "_ask", elsewhere)
+        page.locator("[data-console-do=again]").click()
+        link = page.locator("[data-console-link]")
+        sync_api.expect(link).to_be_visible()
+        assert [link.get_attribute(name) for name in ("href", "rel", "target")] == [
+            "https://vendor.test/console?ticket=1",
+            "noopener noreferrer",
+            "_blank",
+        ]
+
 
 def test_a_serial_consoles_buttons_do_what_they_say(windows: Windows, vm: VirtualMachine, alice: User) -> None:
     with served() as windows.port:
@@ -131,6 +147,11 @@ def test_a_serial_consoles_buttons_do_what_they_say(windows: Windows, vm: Virtua
         assert after < before
         assert after[1] < before[1]
         assert page.evaluate("() => localStorage.getItem('kvweb.console.size')") == "18"
+
+        # The terminal fits its window.
+        page.set_viewport_size({"width": 800, "height": 800})
+        expect(page, "[data-console-size]").not_to_have_text(f"{after[0]} × {after[1]}")
+        assert int(size.inner_text().split(" × ")[0]) < after[0]
 
         page.keyboard.press("Control+Shift+F")
         page.locator("[data-console-search-text]").fill("login")

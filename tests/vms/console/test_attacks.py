@@ -4,8 +4,10 @@ attempts, these and those in other files, is in docs/console-security.md."""
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +178,18 @@ def test_a_second_request_behind_the_first_is_refused(stage: Stage, running_vm: 
     with pytest.raises(Refusal) as error:
         browser.read_answer()
     assert error.value.status == 400
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_attacks_names_tests_that_exist() -> None:
+    """A test that is renamed or taken away takes its line with it."""
+    root = Path(__file__).parents[3]
+    named = set(re.findall(r"test_\w+", (root / "docs" / "console-security.md").read_text()))
+    found = {path.stem for path in (root / "tests").rglob("test_*.py")}
+    for folder in ("tests/vms/console", "tests/providers/kvm", "tests/tools", "tests/live"):
+        for path in (root / folder).glob("test_*.py"):
+            found.update(re.findall(r"def (test_\w+)", path.read_text()))
+    assert len(named) > 30
+    assert named <= found

@@ -4,11 +4,15 @@ import { standing, token } from "./standing.js";
 export const SIGNED_OUT = 4401;
 const NO_ANSWER = 1006;
 
+const WITHIN_MS = 15000;
+
 const post = (address, csrf) => fetch(address, {
   method: "POST",
   headers: { "X-CSRFToken": csrf, Accept: "application/json" },
   credentials: "same-origin",
   redirect: "manual",
+  // A portal that hangs says nothing: whoever waits must try again by themselves.
+  signal: AbortSignal.timeout(WITHIN_MS),
 });
 
 export async function askGrant(address, csrf) {

@@ -4,6 +4,7 @@ import { Clipboard } from "./console-clipboard.js";
 import { Connection } from "./console-connection.js";
 import { Detached } from "./console-detach.js";
 import { Hold } from "./console-hold.js";
+import { Lock } from "./console-lock.js";
 import { Panels } from "./console-panel.js";
 import { People } from "./console-people.js";
 import { latencyWords, leftWords, wordsOf } from "./console-status.js";
@@ -16,7 +17,6 @@ const MODULES = { vnc: "./console-vnc.js", serial: "./console-serial.js" };
 // What the service says of a machine that is off (vms/console/closing.py); the badge may not know it yet.
 const IT_IS_OFF = "The machine is off.";
 const LOAD_MS = 20000;
-const RELOAD_AT_MOST_EVERY_MS = 15000;
 
 class Page {
   constructor(root) {
@@ -53,6 +53,7 @@ class Page {
     this.watchFocus();
     this.watchMachine();
     setInterval(() => this.showLeft(), 10000);
+    root.querySelector('[data-console-do="full"]').hidden = !document.fullscreenEnabled;
     document.addEventListener("fullscreenchange", () => this.showFull());
     addEventListener("pagehide", () => this.connection.close());
     addEventListener("pageshow", (event) => { if (event.persisted) this.connection.connect(); });
@@ -80,20 +81,11 @@ class Page {
       return await Promise.race([import(MODULES[this.root.dataset.console]), late]);
     } catch (error) {
       console.warn("The console was not loaded:", error);
-      if (this.reloadOnce()) return new Promise(() => {});
+      if (window.reloadConsole()) return new Promise(() => {});
       this.show("ended", { sentence: "The console's own program could not be loaded" });
       this.find("again").addEventListener("click", () => location.reload());
       return new Promise(() => {});
     }
-  }
-
-  // A machine that starts on this very computer changes its network, and browsers then drop what they were loading.
-  reloadOnce() {
-    const last = Number(sessionStorage.getItem("console-reloaded-at") ?? 0);
-    if (Date.now() - last < RELOAD_AT_MOST_EVERY_MS) return false;
-    sessionStorage.setItem("console-reloaded-at", String(Date.now()));
-    location.reload();
-    return true;
   }
 
   // -- what the service tells ------------------------------------------------------------------------------------------
@@ -118,7 +110,7 @@ class Page {
     else if (said.type === "notice") { if (!/asks for the keyboard\.$/.test(said.sentence)) this.notice(said.sentence); }
     else if (said.type === "people") {
       this.people.heard(said);
-      if (said.drives !== this.drives) { this.drives = said.drives; this.screen.drive?.(said.drives); }
+      if (said.drives !== this.drives) { this.drives = said.drives; this.screen.drive?.(said.drives); this.lock.look(); }
       this.enable();
     } else this.screen.heard?.(said);
   }
@@ -178,9 +170,7 @@ class Page {
     const isFull = Boolean(document.fullscreenElement);
     this.root.classList.toggle("is-full", isFull);
     this.root.querySelector('[data-console-do="full"]').setAttribute("aria-pressed", String(isFull));
-    // Where the browser can, Alt Tab and Escape go to the machine too; held down, Escape leaves.
-    if (isFull) navigator.keyboard?.lock?.().catch(() => {});
-    else navigator.keyboard?.unlock?.();
+    this.lock.look();
   }
 
   // -- what is done ----------------------------------------------------------------------------------------------------
@@ -238,8 +228,9 @@ class Page {
   watchFocus() {
     const screen = this.find("screen");
     const hint = this.find("hint");
-    screen.addEventListener("focusin", () => { hint.hidden = false; });
-    screen.addEventListener("focusout", () => { hint.hidden = true; });
+    this.lock = new Lock(screen, hint, () => this.drives);
+    screen.addEventListener("focusin", () => { hint.hidden = false; this.lock.look(); });
+    screen.addEventListener("focusout", () => { hint.hidden = true; this.lock.look(); });
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !event.shiftKey || !screen.contains(document.activeElement)) return;
       event.preventDefault();
@@ -264,4 +255,5 @@ class Page {
   }
 }
 
+document.dispatchEvent(new CustomEvent("console:started"));
 document.querySelectorAll("[data-console]").forEach((root) => new Page(root).start());

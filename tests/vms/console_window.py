@@ -54,8 +54,17 @@ class Windows:
         self.port = 0
         self.errors: list[str] = []
 
-    def open(self, user: User, vm: VirtualMachine, kind: str = "vnc", page: str = "", **how: Any) -> Any:
-        """A console's page, or another `page` of the machine."""
+    def open(
+        self,
+        user: User,
+        vm: VirtualMachine,
+        kind: str = "vnc",
+        page: str = "",
+        script: str = "",
+        routes: Any = None,
+        **how: Any,
+    ) -> Any:
+        """A console's page, or another `page` of the machine; `script` runs before those of the page."""
         context = self._browser.new_context(
             **{"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "bypass_csp": True, **how}
         )
@@ -66,7 +75,11 @@ class Windows:
         # News have their own tests; here a stream would only hold one of the server's threads.
         context.route("**/events?*", lambda route: route.abort())
         context.add_init_script(ELSEWHERE.replace("PORT", str(self.port)))
+        if script:
+            context.add_init_script(script)
         window = context.new_page()
+        for address, handler in (routes or {}).items():
+            window.route(address, handler)
         window.on("pageerror", lambda error: self.errors.append(str(error)))
         window.goto(f"{self._url}/vms/{vm.uuid}/{page or f'console/{kind}'}")
         return window

@@ -246,6 +246,81 @@ def test_keys_are_held_sent_and_given_back(windows: Windows, vm: VirtualMachine,
         expect(page, "[data-console-words]").to_have_text("Connected")
 
 
+#: Tells what the page asks of Keyboard Lock; or a browser that has none, as Firefox and Safari have not.
+WITH_LOCK = """
+window.locks = [];
+const { keyboard } = navigator;
+const lock = keyboard.lock.bind(keyboard), unlock = keyboard.unlock.bind(keyboard);
+keyboard.lock = () => lock().then(() => { window.locks.push("locked"); });
+keyboard.unlock = () => { window.locks.push("unlocked"); unlock(); };
+"""
+WITHOUT_LOCK = "Object.defineProperty(navigator, 'keyboard', { value: undefined });"
+
+
+def test_in_full_screen_all_keys_are_the_machines_until_it_is_left(
+    windows: Windows, vm: VirtualMachine, alice: User
+) -> None:
+    with served() as windows.port:
+        page = windows.open(alice, vm, script=WITH_LOCK)
+        expect(page, "[data-console-words]").to_have_text("Connected")
+        locked = page.locator("[data-console-leave=locked]")
+        page.locator("canvas").click()
+        assert page.evaluate("window.locks") == []
+        page.locator("[data-console-do=full]").click()
+        # The promise that the browser kept, not only the call.
+        page.wait_for_function("window.locks.at(-1) === 'locked'")
+        sync_api.expect(locked).to_be_visible()
+        assert locked.inner_text().strip() == "· hold Esc to leave the full screen"
+        page.evaluate(LISTEN)
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+w")
+        escape, control = 0xFF1B, 0xFFE3
+        assert page.evaluate(KEYS_SENT)[:3] == [[1, escape], [0, escape], [1, control]]
+        # Who gave the keyboard back reaches the desktop's own keys again, in full screen too.
+        page.keyboard.press("Shift+Escape")
+        page.wait_for_function("window.locks.at(-1) === 'unlocked'")
+        page.locator("canvas").click()
+        page.wait_for_function("window.locks.at(-1) === 'locked'")
+        page.evaluate("document.exitFullscreen()")
+        page.wait_for_function("window.locks.at(-1) === 'unlocked'")
+        sync_api.expect(locked).to_be_hidden()
+        page.close()
+
+        page = windows.open(alice, vm, script=WITHOUT_LOCK)
+        expect(page, "[data-console-words]").to_have_text("Connected")
+        page.locator("canvas").click()
+        page.locator("[data-console-do=full]").click()
+        expect(page, "[data-console-leave=free]").to_be_visible()
+        expect(page, "[data-console-leave=locked]").to_be_hidden()
+
+
+def test_a_page_whose_program_was_lost_on_its_way_loads_again(
+    windows: Windows, vm: VirtualMachine, alice: User
+) -> None:
+    """Browsers drop what they are loading when the network changes, as a machine that starts here makes it do."""
+    lost: list[str] = []
+    grants_lost: list[str] = []
+
+    def drop_first(route: Any) -> None:
+        grants_lost.append(route.request.url)
+        route.abort("internetdisconnected") if len(grants_lost) == 1 else route.continue_()
+
+    def drop(route: Any) -> None:
+        lost.append(route.request.url)
+        route.abort("internetdisconnected") if len(lost) != 2 else route.continue_()
+
+    with served() as windows.port:
+        page = windows.open(alice, vm, routes={"**/js/console-people.js": drop, "**/grant": drop_first})
+        expect(page, "[data-console-words]").to_have_text("Connected")
+        assert (len(lost), len(grants_lost)) == (2, 2)
+        # Twice in a row is no passing thing: it is said, and the person decides.
+        page.reload()
+        expect(page, "[data-console-title]").to_have_text("The console's own program could not be loaded")
+        page.unroute("**/js/console-people.js")
+        page.locator("[data-console-card] [data-console-again]").click()
+        expect(page, "[data-console-words]").to_have_text("Connected")
+
+
 def test_where_the_provider_presses_no_keys_the_screen_gets_them(
     windows: Windows, vm: VirtualMachine, alice: User
 ) -> None:

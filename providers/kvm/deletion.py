@@ -37,6 +37,8 @@ class Deletion(Part):
         if domain.snapshotNum(0) and not with_snapshots:
             raise Conflict("It has snapshots; delete them first, or delete it with its snapshots.")
         machine = read_machine(domain.XMLDesc(0))
+        if not keep_disks:
+            self._refuse_hidden(machine)
         progress.checkpoint()
         if domain.isActive():
             progress.report(10, "Stopping the machine")
@@ -51,6 +53,14 @@ class Deletion(Part):
             plugs.give_back(self.raw, network, {card.mac for card in machine.cards})
         _undefine(domain)
         Inventory.of(self.connection).forget(external_id)
+
+    def _refuse_hidden(self, machine: SeenMachine) -> None:
+        """Raise Conflict for disks that cannot be removed now: nobody would know of them afterwards."""
+        for key in machine.note.volumes:
+            if self.volume_or_none(key) is None and (off := self.pool_that_is_off(key)):
+                raise Conflict(
+                    f"Disks of it lie in the storage pool “{off}”, which is switched off; switch it on first.", key
+                )
 
     def remove_own(self, machine: SeenMachine) -> None:
         """Remove what was made for the VM and nothing else uses; the VM itself is gone or going."""

@@ -6,13 +6,15 @@ documents refer to them so: a network that is made anew under the same name is t
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from providers.base import Conflict, NotFound
 from providers.kvm.config import KvmConfig
 from providers.kvm.connection import Connection
-from providers.kvm.errors import has_code
+from providers.kvm.errors import has_code, still_there
 from providers.kvm.native import LibvirtError, libvirt
+from providers.kvm.xml.storage import read_pool
 
 
 class Part:
@@ -91,10 +93,21 @@ class Part:
             raise NotFound("The hypervisor has no storage pool; create one first.", field="pool")
         raise NotFound("Choose a storage pool: there are several and none is the default.", field="pool")
 
+    def pool_that_is_off(self, key: str) -> str:
+        """The name of a pool that would have this volume if it were switched on; empty for none."""
+        for pool in self.raw.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE):
+            for text in still_there([pool], lambda each: str(each.XMLDesc(0))):
+                path = read_pool(text).path
+                if path and PurePosixPath(key).parent == PurePosixPath(path):
+                    return str(pool.name())
+        return ""
+
     def volume(self, external_id: str, what: str = "volume", field: str = "") -> Any:
-        """The volume with this key; raises NotFound with a sentence about `what`."""
+        """The volume with this key; raises NotFound with a sentence about `what`, Conflict where its pool is off."""
         found = self.volume_or_none(external_id)
         if found is None:
+            if off := self.pool_that_is_off(external_id):
+                raise Conflict(f"The storage pool “{off}” is switched off.", external_id, field=field)
             raise NotFound(f"The {what} does not exist any more.", external_id, field=field)
         return found
 

@@ -204,6 +204,7 @@ def test_a_folder_is_switched_on_and_off_now_and_with_its_host(backend: Backend,
         assert Path(made.path).is_dir()
         assert name in virsh("pool-list", "--name")
         vm = make_vm(disks=(DiskSpec(size_gib=1, pool=name),), start=True)
+        loose = backend.driver.volumes.create(VolumeSpec(name="loose.qcow2", size_gib=1, pool=name))
         with pytest.raises(Conflict, match="running VM"):
             pools.update(name, active=False)
         backend.driver.power.stop(vm.external_id, force=True)
@@ -213,6 +214,14 @@ def test_a_folder_is_switched_on_and_off_now_and_with_its_host(backend: Backend,
         assert "State:          inactive" in virsh("pool-info", name)
         with pytest.raises(Conflict, match="switched off"):
             backend.driver.volumes.create(VolumeSpec(name="x", size_gib=1, pool=name))
+        # What cannot be seen now is not gone: nobody would know of its files afterwards.
+        for delete in (backend.driver.volumes.delete, backend.driver.images.delete, backend.driver.volumes.get):
+            with pytest.raises(Conflict, match="switched off"):
+                delete(loose.external_id)
+        with pytest.raises(Conflict, match="switched off"):
+            backend.driver.machines.delete(vm.external_id)
+        with pytest.raises(NotFound):
+            backend.driver.volumes.delete(loose.external_id + "-2/x")
         with pytest.raises(Conflict):
             pools.refresh(name)
         with pytest.raises(Conflict):
@@ -224,6 +233,7 @@ def test_a_folder_is_switched_on_and_off_now_and_with_its_host(backend: Backend,
         (backend.folder / "moved").rename(made.path)
         assert pools.update(name, active=True).is_active
         backend.driver.machines.delete(vm.external_id)
+        backend.driver.volumes.delete(loose.external_id)
         # What was put there by hand is found when somebody looks.
         (Path(made.path) / "kvweb-test-by hand.raw").write_bytes(bytes(1024))
         assert not backend.driver.connection.raw.storagePoolLookupByName(name).listVolumes()

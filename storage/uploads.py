@@ -18,6 +18,8 @@ from providers.base import Conflict, Images, InvalidRequest, NotSupported
 from providers.models import Provider
 from providers.pool import connect
 from providers.resource_news import news_of
+from providers.transfer.headers import HEAD_BYTES
+from providers.transfer.source import demand_image
 from storage.image_services import upload_spec
 from storage.models import Image, Upload
 
@@ -29,8 +31,8 @@ _turn = threading.Condition()
 def take_chunk(upload: Upload, *, offset: int, length: int, pieces: Iterable[bytes], digest: str = "") -> Upload:
     """Write one chunk; the same one twice is taken as it is. `digest` is its SHA-256 as the browser found it.
 
-    Raises Conflict for a chunk that is not the next one, InvalidRequest for one that is
-    damaged or has another length than it must, and what the driver raises.
+    Raises Conflict for a chunk that is not the next one, InvalidRequest for one that is damaged or has another length
+    than it must, and for a beginning that is no disk's, and what the driver raises.
     """
     expected = min(upload.chunk_bytes, upload.size - offset)
     if offset % upload.chunk_bytes or length != expected or expected <= 0:
@@ -44,6 +46,9 @@ def take_chunk(upload: Upload, *, offset: int, length: int, pieces: Iterable[byt
     try:
         if driver.images is None:
             raise NotSupported
+        if offset == 0:
+            # Better now than when all of it has arrived; what counts is what the driver finds at the end.
+            demand_image(b"".join(held)[:HEAD_BYTES])
         key = upload.key or _begun(upload, driver.images)
         driver.images.write(key, offset, iter(held))
     finally:

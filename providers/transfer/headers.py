@@ -29,7 +29,18 @@ _OTHERS = {
     b"BZh": "bzip2",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"%PDF-": "pdf",
+    b"\x89PNG\r\n": "picture",
+    b"\xff\xd8\xff": "picture",
+    b"GIF8": "picture",
+    b"\x7fELF": "program",
+    b"!<arch>\n": "package",
+    b"\xed\xab\xee\xdb": "package",
 }
+#: A disk begins with a boot sector, a partition table or nothing; none of them reads as text.
+_SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +65,20 @@ def inspect(head: bytes) -> Header:
         return Header(format="iso")
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return Header(format="ova")
+    if _reads_as_text(head[:_SECTOR]):
+        return Header(format="text")
     return Header(format="raw")
+
+
+def _reads_as_text(sector: bytes) -> bool:
+    try:
+        # A character that is cut in two at the end takes four bytes at most.
+        text = sector.decode() if len(sector) < _SECTOR else sector.decode(errors="ignore")
+    except UnicodeDecodeError:
+        return False
+    if len(text.encode()) < len(sector) - 3:
+        return False
+    return bool(text) and all(character.isprintable() or character in "\t\n\r\f\ufeff" for character in text)
 
 
 def _qcow2(head: bytes) -> Header:

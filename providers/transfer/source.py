@@ -33,6 +33,13 @@ _FOREIGN = {
     "qcow": "a disk of the old format QCOW 1",
     "zip": "a ZIP archive",
     "html": "a web page",
+    "7z": "a 7-Zip archive",
+    "rar": "a RAR archive",
+    "pdf": "a PDF document",
+    "picture": "a picture",
+    "program": "a program (ELF)",
+    "package": "a software package",
+    "text": "a text file",
 }
 
 
@@ -66,7 +73,7 @@ class Source:
         if packing in PACKED:
             self.length = None
             self._pieces, self.head = _begun(self._bounded(unpacked(self._pieces, packing), raw))
-        self.header = demand_image(self.head, self._also)
+        self.header = demand_image(self.head, self._also, is_unpacked=packing in PACKED)
 
     def pieces(self, progress: Progress) -> Iterator[bytes]:
         """All of it; raises InvalidRequest when the checksum does not fit or it is too large."""
@@ -138,7 +145,7 @@ def opened(spec: ImageSpec, progress: Progress, *, also: frozenset[str] = frozen
         yield source
 
 
-def demand_image(head: bytes, also: frozenset[str] = frozenset()) -> Header:
+def demand_image(head: bytes, also: frozenset[str] = frozenset(), *, is_unpacked: bool = False) -> Header:
     """What these first bytes are; raises InvalidRequest for what cannot be an image that stands alone."""
     if not head:
         raise InvalidRequest("The file is empty.", field="url")
@@ -149,7 +156,8 @@ def demand_image(head: bytes, also: frozenset[str] = frozenset()) -> Header:
         what = _FOREIGN[header.format]
         raise InvalidRequest(f"This is {what}; bring a qcow2, raw or ISO image.", field="url")
     if header.format in PACKED:
-        raise InvalidRequest("This is packed twice; unpack it first.", field="url")
+        packed = "packed twice" if is_unpacked else "packed"
+        raise InvalidRequest(f"This is {packed}; unpack it first.", field="url")
     if header.backing or header.has_data_file:
         raise InvalidRequest("This image needs another file; bring one that stands alone.", field="url")
     if header.is_encrypted:

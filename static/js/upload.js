@@ -3,6 +3,7 @@
 //   <form data-upload-form>                      chooses the file, begins the upload, and leads to the image's page
 //   <section data-upload data-upload-finish>     sends it there; the file is handed over inside this tab, or chosen again
 import { Refused, finish, send } from "./upload-chunks.js";
+import { look } from "./upload-look.js";
 
 const CHOSEN = "kvweb-upload";
 
@@ -14,16 +15,27 @@ function choosing(form) {
   const drop = form.querySelector("[data-upload-drop]");
   const button = form.querySelector("button[type=submit]");
   const errors = form.querySelector("[data-upload-errors]");
+  const note = form.querySelector("[data-upload-note]");
   let file = null;
 
-  function take(chosen) {
+  async function take(chosen) {
     file = chosen ?? file;
     if (!file) return;
     form.elements.file_name.value = file.name;
     form.elements.size.value = file.size;
     form.elements.modified_ms.value = file.lastModified;
     form.querySelector("[data-upload-chosen]").textContent = `${file.name}, ${size(file.size)}`;
-    button.disabled = false;
+    button.disabled = true;
+    tellDoubt(await look(file).catch(() => ({ isCertain: true, sentence: "The file cannot be read." })), file);
+  }
+  function tellDoubt(doubt, about) {
+    // Another one was chosen meanwhile.
+    if (about !== file) return;
+    note.textContent = doubt?.sentence ?? "";
+    note.hidden = !doubt;
+    note.classList.toggle("is-wrong", Boolean(doubt?.isCertain));
+    drop.classList.toggle("is-wrong", Boolean(doubt?.isCertain));
+    button.disabled = Boolean(doubt?.isCertain);
   }
   input.addEventListener("change", () => take(input.files[0]));
   for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("is-over"); });

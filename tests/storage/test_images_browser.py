@@ -14,6 +14,8 @@ from providers.pool import driver_for
 from storage.models import Image, Pool, Upload
 from tests.browsing import AXE, OpenPage
 
+sync_api = pytest.importorskip("playwright.sync_api")
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
@@ -61,15 +63,45 @@ def test_a_file_is_chosen_by_keyboard_and_what_is_wrong_is_said(
 ) -> None:
     del images
     file = tmp_path / "coming.img"
-    file.write_bytes(b"kvweb" * 1000)
+    file.write_bytes(b"\0kvweb" * 1000)
     page = open_page(alice, "/images/add?from=upload")
     assert page.get_by_role("button", name="Send the file").is_disabled()
     page.locator("[data-upload-file]").focus()
     page.locator("[data-upload-file]").set_input_files(str(file))
-    page.get_by_text("coming.img, 4.9 KiB").wait_for()
+    page.get_by_text("coming.img, 5.9 KiB").wait_for()
     page.get_by_role("button", name="Send the file").click()
     page.get_by_text("The pool holds an image “coming.img” already.").wait_for()
     assert Upload.objects.count() == 1
+
+
+#: Name and content, what is said of it, and whether it may be sent all the same.
+CHOSEN = [
+    ("notes.txt", "Milk, eggs, crème fraîche\n".encode() * 100, "is a text file.", False),
+    ("disk.img", b"PK\x03\x04" + bytes(900), "is a ZIP archive.", False),
+    ("disk.qcow2.xz", b"\xfd7zXZ\x00" + bytes(900), "is packed.", False),
+    ("nothing.img", b"", "The file is empty.", False),
+    ("backup.old", b"\xeb\x63\x90" + bytes(900), "is not called like a disk image.", True),
+    ("whole.img", b"\xeb\x63\x90" + bytes(900), "", True),
+    ("layered", b"QFI\xfb" + bytes(900), "", True),
+]
+
+
+def test_a_file_that_is_no_disk_is_said_before_it_is_sent(
+    images: dict[str, Image], alice: User, open_page: OpenPage, tmp_path: Path
+) -> None:
+    del images
+    page = open_page(alice, "/images/add?from=upload")
+    note, button = page.locator("[data-upload-note]"), page.get_by_role("button", name="Send the file")
+    for name, content, says, may_send in CHOSEN:
+        file = tmp_path / name
+        file.write_bytes(content)
+        page.locator("[data-upload-file]").set_input_files(str(file))
+        page.get_by_text(f"{name},").first.wait_for()
+        if says:
+            sync_api.expect(note).to_contain_text(says)
+        else:
+            sync_api.expect(note).to_be_hidden()
+        sync_api.expect(button).to_be_enabled(enabled=may_send)
 
 
 NEWS = """async () => {

@@ -172,12 +172,25 @@ def test_a_wrong_checksum_of_the_whole_is_told(browser: Browser, run_jobs: RunJo
     assert "checksum" in browser.image.problem
 
 
-def test_an_image_that_names_other_files_is_not_taken(browser: Browser, run_jobs: RunJobs) -> None:
+def test_what_is_no_disk_is_refused_at_its_beginning(browser: Browser) -> None:
+    browser.begin(b"Milk and eggs\n" * 200, "notes.img")
+    answer = browser.chunk(b"Milk and eggs\n" * 200, 0)
+    assert answer.status_code == 422
+    assert answer.json()["reason"] == "This is a text file; bring a qcow2, raw or ISO image."
+    assert Upload.objects.get(image=browser.image).received == 0
+
+
+def test_an_image_that_names_other_files_is_not_taken(
+    browser: Browser, run_jobs: RunJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import struct
 
     head = b"QFI\xfb" + struct.pack(">IQIIQI", 3, 512, 11, 16, 1 << 30, 0)
     evil = head.ljust(512, b"\0") + b"/etc/shadow"
     browser.begin(evil, "evil.qcow2")
+    assert "another file" in browser.chunk(evil, 0).json()["reason"]
+    # What counts is what lies in the pool at the end, whatever was said of its beginning.
+    monkeypatch.setattr(uploads, "demand_image", lambda head: None)
     assert browser.chunk(evil, 0).status_code == 200
     browser.finish()
     run_jobs()

@@ -14,6 +14,10 @@ from providers.kvm.xml.buses import buses_are_counted_alike
 
 #: How long the agent may take for each answer. One that is silent is not asked on.
 _ANSWER_S = 1
+#: How long one that is asked to do something may take for a word before.
+_PROBE_S = 5
+#: How long a guest may take to write out what its file systems hold back, and to stand still.
+FREEZE_S = 60
 _FILE_SYSTEMS = libvirt.VIR_DOMAIN_GUEST_INFO_FILESYSTEM
 _ALL = (
     _FILE_SYSTEMS
@@ -48,16 +52,37 @@ def ask(domain: Any) -> GuestRecord:
         raise
 
 
+def answers(domain: Any) -> bool:
+    """Whether the agent answers at all. One that did once and hangs now would keep libvirt waiting without end."""
+    try:
+        with answered_soon(domain, within_s=_PROBE_S):
+            told = domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME)
+    except LibvirtError as exc:
+        if has_code(exc, *SILENT):
+            return False
+        if not has_code(exc, *_NOT_ALL):
+            raise
+        return True
+    # libvirt 9.0 takes the first silence of an agent for an answer without a name.
+    return bool(told)
+
+
 @contextmanager
-def answered_soon(domain: Any) -> Iterator[None]:
-    """What the agent is asked meanwhile may take a second. Freezing takes longer, so libvirt has its patience back."""
-    domain.agentSetResponseTimeout(_ANSWER_S)
+def answered_soon(domain: Any, *, within_s: int = _ANSWER_S) -> Iterator[None]:
+    """What the agent is asked meanwhile may take so long. Others may want more, so libvirt has its patience back."""
+    domain.agentSetResponseTimeout(within_s)
     try:
         yield
     finally:
         # A machine that has gone meanwhile has no patience to give back.
         with suppress(LibvirtError):
             domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK)
+
+
+def thaw(domain: Any) -> None:
+    """After a freeze that was given up: the guest may have begun it all the same."""
+    with suppress(LibvirtError), answered_soon(domain):
+        domain.fsThaw()
 
 
 def _told(domain: Any) -> Told:

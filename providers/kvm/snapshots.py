@@ -24,7 +24,7 @@ from providers.base import (
     Snapshots,
     VmRecord,
 )
-from providers.kvm.agent import SILENT
+from providers.kvm import agent
 from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers, disks_of
@@ -156,14 +156,8 @@ class KvmSnapshots(Part, Snapshots):
         made = layers.over(machine, disks)
         left_out = tuple(drive.target for drive in machine.drives if drive.target not in made)
         document = snapshot_document(name=name, description=description, layers=made, left_out=left_out)
-        quiesce = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE if machine.agent_connected and domain.isActive() else 0
         try:
-            try:
-                domain.snapshotCreateXML(document, _EXTERNAL | quiesce)
-            except LibvirtError as exc:
-                if not quiesce or not has_code(exc, *SILENT):
-                    raise
-                _log.warning("The guest agent does not answer, so the file systems were not frozen: %s", exc)
+            if not (machine.agent_connected and domain.isActive() and _create_frozen(domain, document)):
                 domain.snapshotCreateXML(document, _EXTERNAL)
         except BaseException:
             layers.remove(made.values())
@@ -244,6 +238,24 @@ class KvmSnapshots(Part, Snapshots):
             note.NAMESPACE,
             affected(domain),
         )
+
+
+def _create_frozen(domain: Any, document: str) -> bool:
+    """With file systems that stand still; False, and nothing is made, when the guest's agent does not do it."""
+    reason = "the guest's agent hangs."
+    # libvirt waits without end for an agent that answered once, so it is asked for something quick before.
+    if agent.answers(domain):
+        try:
+            with agent.answered_soon(domain, within_s=agent.FREEZE_S):
+                domain.snapshotCreateXML(document, _EXTERNAL | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE)
+            return True
+        except LibvirtError as exc:
+            if not has_code(exc, *agent.SILENT):
+                raise
+            agent.thaw(domain)
+            reason = str(exc)
+    _log.warning("The file systems were not frozen: %s", reason)
+    return False
 
 
 def _forget(domain: Any, snapshot: Any) -> None:

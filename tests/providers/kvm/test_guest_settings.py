@@ -13,6 +13,7 @@ import pytest
 from guest.disk import ROOT_START
 from providers.base import (
     CloudInit,
+    Conflict,
     ConsoleKind,
     DiskSpec,
     GuestFile,
@@ -101,7 +102,7 @@ def guest(backend: Backend) -> Iterator[VmRecord]:
         )
     )
     yield vm
-    driver.machines.delete(vm.external_id)
+    driver.machines.delete(vm.external_id, with_snapshots=True)
     driver.images.delete(image.external_id)
 
 
@@ -211,6 +212,25 @@ def test_the_agent_freezes_the_file_systems_for_a_snapshot(
     assert _needs_recovery(tmp_path, now), "it runs on, and its file system with it"
     assert shell.run("echo thawed > /home/ada/note; cat /home/ada/note") == "thawed"
     backend.driver.snapshots.delete(guest.external_id, "calm")
+
+
+def test_a_snapshot_is_taken_all_the_same_while_the_agent_is_deaf(
+    backend: Backend, guest: VmRecord, shell: Shell, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its channel is open, so libvirt takes it for there; nobody reads it."""
+    before = (backend.driver.machines.get(guest.external_id).disks or ())[0].volume
+    shell.run("sudo killall -STOP qemu-ga")
+    try:
+        backend.driver.snapshots.create(guest.external_id, "hasty", external=True)
+        assert (backend.driver.machines.get(guest.external_id).disks or ())[0].volume != before
+        assert "were not frozen" in caplog.text
+        assert shell.run("echo running") == "running"
+        with pytest.raises(Conflict, match="No guest agent answers"):
+            backend.driver.machines.guest(guest.external_id)
+    finally:
+        shell.run("sudo killall -CONT qemu-ga")
+    backend.driver.snapshots.delete(guest.external_id, "hasty")
+    told_by_its_agent(backend, guest.external_id)
 
 
 def test_the_agent_shuts_down_what_hears_no_power_button(backend: Backend, guest: VmRecord, shell: Shell) -> None:

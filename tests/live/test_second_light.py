@@ -278,6 +278,18 @@ def let_guest_in(page: Page, machine: str) -> None:
     guests.close()
 
 
+def see_file_systems(page: Page, machine: str, serial: Serial) -> None:
+    """As the guest's agent tells them, as soon as somebody looks; the guest says the same."""
+    page.goto(f"{machine}disks")
+    root = page.locator(".guest-card li", has=page.get_by_text("/", exact=True))
+    expect(root).to_contain_text("ext4 on vda", timeout=SLOW_MS)
+    shown = int(root.locator("progress").get_attribute("value") or -1)
+    serial.hears("df / | tail -n 1", r"\d+% /")
+    (said,) = re.findall(r"(\d+)% /", serial.rows.inner_text())
+    # df counts what is kept for root as nobody's.
+    assert abs(shown - int(said)) <= 6
+
+
 def change_settings(page: Page, machine: str, domain: libvirt.virDomain) -> None:
     page.goto(f"{machine}settings")
     page.get_by_role("link", name="Change the size").click()
@@ -395,7 +407,7 @@ def test_a_machine_is_changed_copied_and_taken_away(
     assert domain.blockInfo("vdb")[0] == 2 << 30
     serial.hears("cat /proc/partitions", r"2097152 vdb")
     attach_volume(page, portal)
-    page.goto(f"{machine}disks")
+    see_file_systems(page, machine, serial)
     expect(page.locator(".parts-list tbody tr", has_text="vdc")).to_contain_text(VOLUME, timeout=SLOW_MS)
     page.goto(f"{machine}networks")
     page.get_by_role("link", name="Add a network card").click()

@@ -1,8 +1,9 @@
 // The machine's clipboard, where its guest has an agent for it: shown, copied to this computer, and sent the other way.
 export class Clipboard {
-  #text; #note;
+  #panel; #text; #note;
 
   constructor(panel, { send, type }) {
+    this.#panel = panel;
     this.#text = panel.querySelector("[data-clipboard-text]");
     this.#note = panel.querySelector("[data-clipboard-note]");
     panel.addEventListener("click", async (event) => {
@@ -13,9 +14,11 @@ export class Clipboard {
     });
   }
 
-  // The machine copied something. The browser may keep its own clipboard to itself; then it stands here.
+  // The machine copied something. The browser may keep its own clipboard to itself; then it stands here. So it does for who
+  // only watches: what others copy there replaces nothing of theirs.
   heard(text) {
     this.#text.value = text;
+    if (!this.#panel.closest("[data-console]").classList.contains("is-driver")) { this.#say("Copied in the machine."); return; }
     navigator.clipboard?.writeText(text).then(() => this.#say("Copied in the machine, and here."), () => this.#say("Copied in the machine."));
     if (!navigator.clipboard) this.#say("Copied in the machine.");
   }

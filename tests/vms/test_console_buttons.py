@@ -134,6 +134,31 @@ def test_a_screens_buttons_do_what_they_say(
         ]
 
 
+def test_what_a_machine_copies_is_copied_here_for_its_driver_only(
+    windows: Windows, vm: VirtualMachine, alice: User, bob: User
+) -> None:
+    """Who watches would have lost what they had copied themselves, for what somebody else did."""
+    hears = """async (text) => {
+      const page = document.querySelector("script[src*='console-page']").src;
+      const { Clipboard } = await import(page.replace("console-page", "console-clipboard"));
+      new Clipboard(document.querySelector("[data-console-panel=clipboard]"), {}).heard(text);
+    }"""
+    with served() as windows.port:
+        permissions = ["clipboard-read", "clipboard-write"]
+        driver = windows.open(alice, vm, permissions=permissions)
+        expect(driver, "[data-console-words]").to_have_text("Connected")
+        driver.evaluate(hears, "first")
+        expect(driver, "[data-clipboard-note]").to_have_text("Copied in the machine, and here.")
+        assert driver.evaluate("() => navigator.clipboard.readText()") == "first"
+        watcher = windows.open(bob, vm, permissions=permissions)
+        expect(watcher, "[data-console-banner]").to_contain_text("you watch.")
+        watcher.evaluate("() => navigator.clipboard.writeText('mine')")
+        watcher.evaluate(hears, "second")
+        assert watcher.locator("[data-clipboard-text]").input_value() == "second"
+        expect(watcher, "[data-clipboard-note]").to_have_text("Copied in the machine.")
+        assert watcher.evaluate("() => navigator.clipboard.readText()") == "mine"
+
+
 def test_a_serial_consoles_buttons_do_what_they_say(windows: Windows, vm: VirtualMachine, alice: User) -> None:
     with served() as windows.port:
         page = windows.open(alice, vm, "serial", permissions=["clipboard-read", "clipboard-write"])

@@ -124,7 +124,7 @@ def harness(mode: str = "offline") -> Harness:
     folder = Path(tempfile.mkdtemp(prefix="kvweb-aws-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     image_file = folder / "image.raw"
-    image_file.write_bytes(b"kvweb" * 1000)
+    image_file.write_bytes(bytes(512) + b"kvweb" * 1000)
 
     def fault(word: str) -> AbstractContextManager[None]:
         return running.failing(FAULTS[word])

@@ -28,7 +28,7 @@ def harness(mode: str = "offline", **settings: Any) -> Harness:
     """A cloud with demonstration content; `settings` change its configuration."""
     folder = Path(tempfile.mkdtemp(prefix="kvweb-fake-"))
     image_file = folder / "image.raw"
-    image_file.write_bytes(b"kvweb" * 1000)
+    image_file.write_bytes(bytes(512) + b"kvweb" * 1000)
     config = FakeConfig(
         **{
             "path": str(folder / "cloud.sqlite"),

@@ -59,7 +59,7 @@ def _live() -> Harness:
 def _harness(config: OpenStackConfig, content: dict[str, str], **changes: Any) -> Harness:
     folder = Path(tempfile.mkdtemp(prefix="kvweb-openstack-"))
     image_file = folder / "image.raw"
-    image_file.write_bytes(b"kvweb" * 13108)
+    image_file.write_bytes(bytes(512) + b"kvweb" * 13108)
     nic = NicSpec(network=content["network"])
     return Harness(
         **{

@@ -23,7 +23,7 @@ class Page {
     this.root = root;
     this.find = (name) => root.querySelector(`[data-console-${name}]`);
     this.drives = false;
-    this.endsAt = 0;
+    this.endsAt = this.unusedEndsAt = 0;
     this.connection = new Connection({
       grant: root.dataset.grant,
       csrf: this.find("csrf").querySelector("input").value,
@@ -92,6 +92,7 @@ class Page {
 
   opened(channel, said) {
     this.endsAt = said.life_s ? Date.now() + said.life_s * 1000 : 0;
+    this.unusedEndsAt = 0;
     this.drives = said.drives ?? !said.view_only;
     this.screen.attach(channel, said);
     this.showLeft();
@@ -106,6 +107,7 @@ class Page {
 
   heard(said) {
     if (said.type === "latency") this.showLatency(said.ms);
+    else if (said.type === "idle") this.heardOfIdling(said.seconds);
     // The line above the screen says that already, with its answers.
     else if (said.type === "notice") { if (!/asks for the keyboard\.$/.test(said.sentence)) this.notice(said.sentence); }
     else if (said.type === "people") {
@@ -156,13 +158,22 @@ class Page {
     place.title = "Time from the portal to this browser and back";
   }
 
+  // Null: it was used again.
+  heardOfIdling(seconds) {
+    this.unusedEndsAt = seconds === null ? 0 : Date.now() + seconds * 1000;
+    const minutes = Math.max(1, Math.round(seconds / 60));
+    if (seconds !== null) this.notice(`Nobody used this console for a long time. It ends in ${minutes} minute${minutes === 1 ? "" : "s"}.`);
+    this.showLeft();
+  }
+
   showLeft() {
     const place = this.find("left");
     place.hidden = !this.endsAt || this.root.dataset.state !== "open";
     if (place.hidden) return;
-    const [words, isSoon] = leftWords((this.endsAt - Date.now()) / 1000);
-    place.textContent = words;
-    place.title = "Until this console ends by itself and has to be opened again";
+    const isUnused = this.unusedEndsAt > 0 && this.unusedEndsAt < this.endsAt;
+    const [words, isSoon] = leftWords(((isUnused ? this.unusedEndsAt : this.endsAt) - Date.now()) / 1000);
+    place.textContent = isUnused ? `not used, ${words}` : words;
+    place.title = isUnused ? "Nobody used this console for a long time; it ends then, unless somebody does" : "Until this console ends by itself and has to be opened again";
     place.classList.toggle("is-soon", isSoon);
   }
 

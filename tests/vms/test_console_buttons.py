@@ -197,6 +197,14 @@ def test_a_serial_consoles_buttons_do_what_they_say(windows: Windows, vm: Virtua
         page.keyboard.press("Control+Shift+V")
         expect(page, ".xterm-rows").to_contain_text("login: demo")
 
+        # As the service says it when nobody used the console for nearly four hours.
+        hears = "seconds => window.lastSocket.onmessage({data: JSON.stringify({type: 'idle', seconds})})"
+        page.evaluate(hears, 540)
+        expect(page, "[data-console-left]").to_have_text("not used, 9 min left")
+        expect(page, "#toasts").to_contain_text("Nobody used this console for a long time. It ends in 9 minutes.")
+        page.evaluate(hears, None)
+        expect(page, "[data-console-left]").to_have_text("12 h left")
+
         page.keyboard.press("Shift+Escape")
         assert page.evaluate("document.activeElement.className") == "console-back"
         choose(page, "Force off")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: How long the browser may take to answer our close frame.
 FAREWELL_S = 2.0
 FIRST_PING_S = 1.5
+#: How long before a console ends that nobody uses its page is told.
+IDLE_WARNING_S = 600.0
 #: How long a browser has to answer when there is reason to think that it is gone.
 DOUBT_S = 3.0
 #: More than this many messages of a page in so many seconds are no person's.
@@ -60,6 +62,7 @@ class Console:
     """`ticket` is None for a browser that was refused and only waits to be told why."""
 
     __slots__ = (
+        "_is_warned",
         "_is_watched",
         "_loop",
         "_owner",
@@ -95,7 +98,7 @@ class Console:
         self._ws = ConsoleSocket(sock, on_pong=self._heard, on_text=on_text)
         self._said, self._said_since = 0, 0.0
         self.id = uuid.uuid4()
-        self._is_watched = False
+        self._is_warned = self._is_watched = False
         self._ping_due = self._pinged_at = 0.0
         self._seen = -1
         self.ticket = ticket
@@ -248,6 +251,10 @@ class Console:
             self.end(Closing(Code.TIME_UP))
         elif settings.CONSOLE_IDLE_S and now - relay.used_at > settings.CONSOLE_IDLE_S:
             self.end(Closing(Code.TIME_UP, "Nobody used this console for a long time."))
+        elif self._is_warned != self._ends_soon(now - relay.used_at):
+            self._is_warned = not self._is_warned
+            left_s = int(settings.CONSOLE_IDLE_S - (now - relay.used_at))
+            self.say(type="idle", seconds=left_s if self._is_warned else None)
         elif now >= self._ping_due:
             # With bytes waiting for the browser, their going on is as good as a pong.
             if self._pinged_at or (self._ws.is_full and self._seen == relay.from_machine):
@@ -261,6 +268,11 @@ class Console:
                     self._ws.ping()
                 except Gone:
                     self.end(BROWSER_LEFT)
+
+    def _ends_soon(self, idle_s: float) -> bool:
+        """Whether this console ends in a moment unless somebody uses it; the moment is short where the limit is."""
+        limit_s: float = settings.CONSOLE_IDLE_S
+        return limit_s > 0 and limit_s - idle_s < min(IDLE_WARNING_S, limit_s / 2)
 
     def doubt(self) -> None:
         """Have the browser show that it is there; one that does not is taken for gone in a moment."""

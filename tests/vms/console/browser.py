@@ -128,6 +128,19 @@ class Browser:
                 self.said.append(json.loads(payload))
         return self
 
+    def wait_said(self, kind: str) -> dict[str, Any]:
+        """The next that the proxy tells of this kind."""
+        while True:
+            opcode, payload = self._frame()
+            if opcode == PING:
+                self.send(payload, PONG)
+            if opcode == CLOSE:
+                raise AssertionError(f"closed before it said {kind!r}")
+            if opcode == TEXT:
+                self.said.append(json.loads(payload))
+                if self.said[-1]["type"] == kind:
+                    return self.said[-1]
+
     def wait_closed(self) -> int:
         """The close code; 1006, as browsers say, when there was no close frame."""
         try:

@@ -326,6 +326,18 @@ def test_nobody_uses_it(stage: Stage, running_vm: VirtualMachine, alice: User, s
     assert stage.open(running_vm, alice).wait_open().wait_closed() == Code.TIME_UP
 
 
+def test_who_does_not_use_it_is_told_before_it_ends(
+    stage: Stage, running_vm: VirtualMachine, alice: User, settings: Any
+) -> None:
+    settings.CONSOLE_IDLE_S = 4.0
+    browser = stage.open(running_vm, alice).wait_open()
+    browser.wait_said("idle")
+    browser.send(b"!")
+    assert browser.wait_said("idle")["seconds"] is None
+    assert 0 <= browser.wait_said("idle")["seconds"] < 2
+    assert browser.wait_closed() == Code.TIME_UP
+
+
 def test_a_browser_that_vanished_is_noticed(
     stage: Stage, running_vm: VirtualMachine, alice: User, settings: Any
 ) -> None:

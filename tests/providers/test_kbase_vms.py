@@ -250,7 +250,7 @@ def test_an_image_is_added_found_and_deleted(k: Kbase, tmp_path: Path) -> None:
     assert done(k.add_image(url, "default"))["found"] is True
     assert "new.qcow2" in k.volumes()
     local = tmp_path / "small.raw"
-    local.write_bytes(b"data")
+    local.write_bytes(bytes(512) + b"data")
     done(k.add_image(str(local), None, name="from-file"))
     done(k.delete_image("from-file", pool="default"))
     done(k.delete_image("new.qcow2"))

@@ -16,7 +16,7 @@ from vms import (
     snapshot_actions,
 )
 from vms.choices import Presence
-from vms.conditions import VmAction, ready, when_not_there, when_off, when_on, when_paused, when_running
+from vms.conditions import VmAction, when_not_there, when_off, when_on, when_paused, when_running, when_unprotected
 from vms.models import VirtualMachine
 
 START = VmAction(
@@ -106,7 +106,7 @@ DELETE = VmAction(
     doing="Deleting",
     icon="trash",
     verb="vm.delete",
-    when=ready,
+    when=when_unprotected,
     run=services.delete,
     confirm="type",
     question="“{name}” and its own disks are deleted for good.",

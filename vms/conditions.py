@@ -26,6 +26,11 @@ def ready(vm: VirtualMachine) -> Answer:
 
 
 @after(ready)
+def when_unprotected(vm: VirtualMachine) -> Answer:
+    return "It is protected from deletion; its settings take that back." if vm.is_protected else True
+
+
+@after(ready)
 def when_off(vm: VirtualMachine) -> Answer:
     if vm.is_paused:
         return "It is paused; resume it instead."

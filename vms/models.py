@@ -90,6 +90,8 @@ class VirtualMachine(models.Model):
     pending = models.JSONField(default=list, blank=True)
     #: Whether people with the right to its console see pictures of its screen in lists and on its page.
     shows_screen = models.BooleanField(default=True)
+    #: Whether it must not be deleted; whoever may change it may say so, and take it back.
+    is_protected = models.BooleanField(default=False)
     #: Of the record that this row was written from; equal means that there is nothing to compare or to write.
     fingerprint = models.CharField(max_length=32, blank=True)
     #: When the provider was last asked for what this row says: news that were read before that are old.

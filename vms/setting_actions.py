@@ -86,6 +86,19 @@ SHOW_SCREEN = VmAction(
     in_bulk=False,
     place="settings",
 )
+PROTECT = VmAction(
+    name="protect",
+    label="Change",
+    title="Protect “{name}” from deletion",
+    doing="Changing settings",
+    done="The setting is changed.",
+    icon="pencil",
+    verb="vm.change",
+    run=setting_services.protect,
+    form=setting_forms.ProtectForm,
+    in_bulk=False,
+    place="settings",
+)
 APPLY_PENDING = VmAction(
     name="apply-pending",
     label="Restart now",
@@ -101,4 +114,4 @@ APPLY_PENDING = VmAction(
     place="settings",
 )
 
-ACTIONS = (RESIZE, CHANGE_FLAVOR, CHANGE_OPTIONS, SET_AUTOSTART, SHOW_SCREEN, APPLY_PENDING)
+ACTIONS = (RESIZE, CHANGE_FLAVOR, CHANGE_OPTIONS, SET_AUTOSTART, SHOW_SCREEN, PROTECT, APPLY_PENDING)

@@ -109,6 +109,19 @@ class ShowScreenForm(ActionForm):
         self.take("shows_screen", self.subject.shows_screen)
 
 
+class ProtectForm(ActionForm):
+    subject: VirtualMachine
+
+    is_protected = forms.BooleanField(required=False, label="Keep it from being deleted")
+
+    question = (
+        "Nobody deletes it here, alone or among many, until this is taken back. At its provider it can be deleted."
+    )
+
+    def dress(self) -> None:
+        self.take("is_protected", self.subject.is_protected)
+
+
 class OptionsForm(ActionForm):
     """One group of the kind's options, which the link names."""
 

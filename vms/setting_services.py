@@ -90,6 +90,16 @@ def show_screen(vm: VirtualMachine, *, user: User | None = None, shows_screen: b
         screenshots.drop(vm.uuid)
 
 
+@transaction.atomic
+def protect(vm: VirtualMachine, *, user: User | None = None, is_protected: bool) -> None:
+    """Keep it from being deleted in the portal, or allow that again. Nothing is asked of the provider."""
+    vm.is_protected = is_protected
+    vm.save(update_fields=["is_protected"])
+    verb = "vm.protect" if is_protected else "vm.unprotect"
+    record(verb, subject=vm.subject, subject_name=vm.name, actor=user, project_id=vm.project_id)
+    publish(vm.subject, project_id=vm.project_id)
+
+
 def apply_pending(vm: VirtualMachine, *, user: User | None = None) -> Job:
     """Shut it down and start it again: a reboot of the guest alone would change nothing."""
     return start_job(vm, "vm.apply_pending", verb="Restart", doing="Restarting", user=user)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,10 +14,10 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET
 
 from kvweb.accounts.models import User
-from kvweb.ui.htmx import is_htmx, part_of_list, target
+from kvweb.ui.htmx import is_htmx, part_of_list, part_of_rows, target
 from kvweb.ui.parameters import whole_number
 from providers.models import Health, Provider
-from providers.resource_views import ResourcePages, user_of
+from providers.resource_views import MOST_ROWS, ResourcePages, user_of, valid_uuids
 from providers.resources import Resource, with_jobs
 
 R = TypeVar("R", bound=Resource)
@@ -124,7 +125,7 @@ class ResourceListPages(ResourcePages[R]):
         )
 
     def list_view(self, request: HttpRequest) -> HttpResponse:
-        """The list; htmx gets the part below the search field, or the counts alone, when there is news of a row."""
+        """The list; htmx gets the part below the search field, or the counts around it, when there is news of a row."""
         user, filters = user_of(request), self.filters(request)
         found = self.narrow(_with_words(self.visible_to(user), filters.text, self.searched), filters)
         groups = self._groups(found)
@@ -136,18 +137,37 @@ class ResourceListPages(ResourcePages[R]):
             )
             for state in ("", *self.states)
         }
-        if is_htmx(request) and target(request) == "chips":
-            return part_of_list(
-                request, "parts/state_chips.html", {"chips": self._chips(filters, counts), "filters": filters}
-            )
         total = counts[filters.state]
         number = whole_number(request.GET.get("page", ""), 1)
         page = Page[R]([], total, max(1, min(number, -(-total // PAGE_SIZE) or 1)))
+        if is_htmx(request) and target(request) == "chips":
+            around = {"chips": self._chips(filters, counts), "filters": filters, "page": page}
+            return part_of_list(request, "resources/_counts.html", around)
         if total:
             page.items = self._items(found, filters, page.number)
         context = self._list_context(request, user, page, filters, groups, counts)
         is_part = is_htmx(request) and target(request) == "results"
         return part_of_list(request, "resources/_results.html" if is_part else f"{self.folder}/list.html", context)
+
+    def rows_view(self, request: HttpRequest) -> HttpResponse:
+        """The same with the list's filters, so that rows that no longer fit them can say so."""
+        user, filters = user_of(request), self.filters(request)
+        uuids = valid_uuids(request.GET.get("ids", "").split(",")[:MOST_ROWS])
+        listed = with_jobs(self.visible_to(user).filter(uuid__in=uuids))
+        unfit: list[UUID] = []
+        if filters.is_narrow:
+            found = self.narrow(_with_words(self.visible_to(user), filters.text, self.searched), filters)
+            fitting = set(self._chosen(found, filters).filter(uuid__in=uuids).order_by().values_list("uuid", flat=True))
+            unfit = [one.uuid for one in listed if one.uuid not in fitting]
+        return part_of_rows(self.rendered(listed, user), unfit)
+
+    def _chosen(self, found: QuerySet[R], filters: Filters) -> QuerySet[R]:
+        """What the choices beside the search field leave."""
+        if filters.provider:
+            found = found.filter(provider__name=filters.provider)
+        if filters.state:
+            found = found.filter(self.states[filters.state].condition)
+        return found
 
     def _chips(self, filters: Filters, counts: dict[str, int]) -> list[dict[str, Any]]:
         """The states to choose from, each with how many there are; none where there is nothing to choose."""
@@ -171,10 +191,7 @@ class ResourceListPages(ResourcePages[R]):
         return [{**groups[key], "provider__name": name, "provider__health": health} for key, name, health in told]
 
     def _items(self, found: QuerySet[R], filters: Filters, number: int) -> list[R]:
-        if filters.provider:
-            found = found.filter(provider__name=filters.provider)
-        if filters.state:
-            found = found.filter(self.states[filters.state].condition)
+        found = self._chosen(found, filters)
         order = self.sorts[filters.sort.removeprefix("-")]
         if filters.sort.startswith("-"):
             order = tuple(f"-{name}" for name in order)

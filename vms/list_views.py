@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from kvweb.accounts.access import allowed, allowed_somewhere
 from kvweb.accounts.models import User
 from kvweb.accounts.services import UNASSIGNED_NAME
-from kvweb.ui.htmx import is_htmx, part_of_list, target
+from kvweb.ui.htmx import is_htmx, part_of_list, part_of_rows, target
 from kvweb.ui.parameters import whole_number
 from kvweb.ui.words import number_words
 from vms import listing, looks
@@ -26,7 +26,7 @@ from vms.view_parts import MOST_ROWS, create_address, found_vm, shows_projects, 
 
 @require_GET
 def vm_list(request: HttpRequest) -> HttpResponse:
-    """The list; htmx gets the part below the search field, or the counts alone, when there is news of a row."""
+    """The list; htmx gets the part below the search field, or the counts around it, when there is news of a row."""
     user = user_of(request)
     query = request.GET
     page = listing.page(
@@ -42,7 +42,8 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         if page.counts[state] or state in {"", "running", "off", page.filters.state}
     ]
     if is_htmx(request) and target(request) == "chips":
-        return part_of_list(request, "parts/state_chips.html", {"chips": chips, "filters": page.filters})
+        around = {"chips": chips, "filters": page.filters, "page": page, "sizes": listing.PAGE_SIZES}
+        return part_of_list(request, "vms/_counts.html", around)
     context = {
         "page": page,
         "filters": page.filters,
@@ -119,7 +120,8 @@ def _columns(sorted_by: str, *, several_projects: bool) -> list[dict[str, str]]:
 
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
-    """Rows of these machines, for news; those that are gone are simply not among them."""
+    """Rows of these machines, for news; those that are gone are simply not among them. The list's filters come along,
+    so that rows that no longer fit them can say so."""
     user = user_of(request)
     uuids = []
     for text in request.GET.get("ids", "").split(",")[:MOST_ROWS]:
@@ -127,7 +129,9 @@ def rows(request: HttpRequest) -> HttpResponse:
             uuids.append(UUID(text))
         except ValueError:
             continue
-    return HttpResponse(rendered.rows(listing.some(user, uuids), user, with_project=shows_projects(user)))
+    vms = listing.some(user, uuids)
+    unfit = listing.unfit(user, listing.filters_from(request.GET), [vm.uuid for vm in vms])
+    return part_of_rows(rendered.rows(vms, user, with_project=shows_projects(user)), unfit)
 
 
 @require_GET

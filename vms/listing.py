@@ -237,6 +237,18 @@ def matching(user: Person, filters: Filters) -> list[UUID]:
     return list(found.values_list("uuid", flat=True))
 
 
+def unfit(user: Person, filters: Filters, uuids: Iterable[UUID]) -> list[UUID]:
+    """Those of these machines that the filters leave out; asks nothing when there are none."""
+    if not (filters.text or filters.state or filters.provider or filters.project):
+        return []
+    asked = list(uuids)
+    projects = projects_with(user, "vm.view")
+    providers = Provider.objects.filter(name=filters.provider) if filters.provider else []
+    fitting = visible_to(user).select_related(None).filter(_condition(filters, providers, projects), uuid__in=asked)
+    found = set(fitting.order_by().values_list("uuid", flat=True))
+    return [uuid for uuid in asked if uuid not in found]
+
+
 def some(user: Person, uuids: Iterable[object]) -> list[VirtualMachine]:
     """Those of these machines that the user sees, with provider, project and active job; four queries."""
     vms = list(_plain(user).filter(uuid__in=list(uuids)))

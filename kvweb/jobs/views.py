@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from kvweb.accounts.access import allowed
@@ -19,7 +20,7 @@ from kvweb.jobs import selectors, services
 from kvweb.jobs.looks import subject_address
 from kvweb.jobs.models import ACTIVE, Job, JobState
 from kvweb.jobs.standstill import look
-from kvweb.ui.htmx import is_htmx, target, toast
+from kvweb.ui.htmx import is_htmx, part_of_rows, target, toast
 from kvweb.ui.parameters import whole_number
 
 PAGE_SIZE = 50
@@ -58,18 +59,24 @@ def _rows(found: Any) -> list[dict[str, Any]]:
     return [{"job": job, "subject_address": subject_address(job)} for job in found]
 
 
+def _asked(request: HttpRequest) -> tuple[str, str]:
+    """State and words that the list was asked for."""
+    state = request.GET.get("state", "")
+    return state if state in dict(CHIPS) else "", request.GET.get("q", "").strip()[:200]
+
+
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
     """Newest first; those that are active stand before all others on the first page, however old they are."""
-    state = request.GET.get("state", "")
-    state = state if state in dict(CHIPS) else ""
-    text = request.GET.get("q", "").strip()[:200]
+    state, text = _asked(request)
     found = selectors.for_list(user_of(request), state=state, text=text)
     active: list[Job] = []
     if not state:
         active = list(found.filter(state__in=ACTIVE)[:MOST_ROWS])
         found = found.exclude(state__in=ACTIVE)
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    if is_htmx(request) and target(request) == "chips":
+        return render(request, "jobs/_foot.html", {"page": page, "state": state})
     listed = [*(active if page.number == 1 else []), *page.object_list]
     context = {
         "page": page,
@@ -106,8 +113,13 @@ def rows(request: HttpRequest) -> HttpResponse:
             uuids.append(UUID(text))
         except ValueError:
             continue
-    found = selectors.visible_to(user_of(request)).filter(uuid__in=uuids)
-    return render(request, "jobs/_rows.html", {"rows": _rows(found)})
+    user, (state, text) = user_of(request), _asked(request)
+    found = list(selectors.visible_to(user).filter(uuid__in=uuids))
+    unfit: list[UUID] = []
+    if state or text:
+        fitting = selectors.for_list(user, state=state, text=text).filter(uuid__in=uuids)
+        unfit = list({job.uuid for job in found} - set(fitting.order_by().values_list("uuid", flat=True)))
+    return part_of_rows(render_to_string("jobs/_rows.html", {"rows": _rows(found)}), unfit)
 
 
 @require_GET

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.safestring import SafeString
 
 Level = Literal["success", "info", "warning", "error"]
 
@@ -26,6 +29,14 @@ def part_of_list(request: HttpRequest, template: str, context: dict[str, Any]) -
     """A list page or a part of it at the same address; caches are told what tells them apart."""
     response = render(request, template, context)
     response.headers["Vary"] = "HX-Request, HX-Target"
+    return response
+
+
+def part_of_rows(rows: SafeString, unfit: Iterable[UUID] = ()) -> HttpResponse:
+    """Rows for a list that is open; `unfit` are those that its filter leaves out now."""
+    response = HttpResponse(rows)
+    if left_out := ",".join(map(str, unfit)):
+        response.headers["X-Unfit"] = left_out
     return response
 
 

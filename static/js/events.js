@@ -6,6 +6,7 @@
 //
 // Where a stream cannot pass, the same address is asked every few seconds.
 import { fadeOut, parse, swap } from "./rows.js";
+import { isInUse, mark } from "./unfit.js";
 
 const POLL_MS = 4000;
 const GATHER_MS = 50;
@@ -50,16 +51,27 @@ function address() {
   return `/events?${query}`;
 }
 
-async function text(url, headers = {}) {
+async function answerTo(url, headers = {}) {
   const answer = await fetch(url, { headers: { "HX-Request": "true", ...headers }, credentials: "same-origin" });
   if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
-  return answer.text();
+  return answer;
 }
+
+const text = async (url, headers) => (await answerTo(url, headers)).text();
 
 async function fetchRows(list, ids) {
   const asked = new Set(ids.map((id) => `${list.dataset.rowPrefix ?? "vm-"}${id}`));
-  const fresh = parse(await text(`${list.dataset.liveRows}?ids=${ids.join(",")}`));
-  fresh.forEach((row) => { asked.delete(row.id); swap(row); });
+  // What the list was asked for goes along: the portal says which rows it leaves out now.
+  const query = new URLSearchParams(location.search);
+  query.set("ids", ids.join(","));
+  const answer = await answerTo(`${list.dataset.liveRows}?${query.toString().replaceAll("%2C", ",")}`);
+  const unfit = new Set((answer.headers.get("X-Unfit") ?? "").split(","));
+  const fresh = parse(await answer.text());
+  fresh.forEach((row) => {
+    asked.delete(row.id);
+    if (unfit.has(row.dataset.subject?.split(":")[1])) mark(row);
+    swap(row);
+  });
   asked.forEach(fadeOut);
 }
 
@@ -111,17 +123,30 @@ async function work() {
   if (ends.some((end) => end.reason?.status === 401)) stop("Signed out: sign in again for news");
 }
 
-// The counts beside a list's filters: also rows of its other pages change them.
+// The counts around a list, beside its filters and below it: also rows of its other pages change them.
 let chipsTimer = 0;
 function renewChips() {
-  if (!document.getElementById("chips")) return;
+  if (!document.getElementById("chips") && !document.getElementById("list-foot")) return;
   chipsTimer ||= setTimeout(async () => {
     chipsTimer = 0;
     const html = await text(location.pathname + location.search, { "HX-Target": "chips" }).catch(() => "");
     const scrolled = document.getElementById("chips")?.scrollLeft;
     parse(html).forEach(swap);
     if (scrolled) document.getElementById("chips").scrollLeft = scrolled;
+    fillUp();
   }, CHIPS_AT_MOST_EVERY_MS);
+}
+
+// What fits now and is not shown comes in, as what is new does; below a pointer that is at a row that leaves it waits.
+function fillUp() {
+  const { first, last, total } = document.getElementById("list-foot")?.dataset ?? {};
+  const list = document.querySelector("[data-live-list][data-total]");
+  if (!list || total === undefined) return;
+  list.dataset.total = total;
+  document.dispatchEvent(new CustomEvent("kvweb:rows"));
+  const shown = list.querySelectorAll("[data-row]:not(.is-unfit, .is-going)").length;
+  const expected = Number(total) && Number(last) - Number(first) + 1;
+  if (list.dataset.livePage && shown < expected && !(list.querySelector(".is-unfit") && isInUse(list))) renewPage(list);
 }
 
 let countsTimer = 0;

@@ -190,3 +190,32 @@ def test_a_machine_that_came_anew_stands_out(make_vm: Any, alice: User, open_pag
         "id => document.body.dispatchEvent(new CustomEvent('rows', { detail: { ids: [id] } }))", str(new.uuid)
     )
     page.locator("#chips", has_text="Running 1").wait_for()
+
+
+def test_a_row_that_no_longer_fits_the_filter_goes_when_nobody_is_at_the_list(
+    make_vm: Any, alice: User, open_page: Callable[..., Any]
+) -> None:
+    web, db = make_vm(name="web", power="running"), make_vm(name="db", power="running")
+    page = open_page(alice, "/vms/?state=running")
+    page.clock.install()
+    news = "id => document.body.dispatchEvent(new CustomEvent('rows', { detail: { ids: [id] } }))"
+    row = page.locator(f"#vm-{web.uuid}")
+    row.hover()
+    VirtualMachine.objects.filter(pk=web.pk).update(power="stopped")
+    page.evaluate(news, str(web.uuid))
+    page.clock.run_for(3000)
+    row.get_by_text("No longer fits the filter").wait_for()
+    page.locator("#list-foot", has_text="1–1 of 1").wait_for()
+    page.clock.run_for(9000)
+    assert row.is_visible(), "nothing is taken away under a pointer"
+    page.mouse.move(5, 5)
+    page.clock.run_for(3000)
+    row.wait_for(state="detached")
+    assert page.locator(f"#vm-{db.uuid}").is_visible()
+
+    # And what fits again comes back by itself.
+    VirtualMachine.objects.filter(pk=web.pk).update(power="running")
+    page.evaluate(news, str(web.uuid))
+    page.clock.run_for(3000)
+    row.wait_for()
+    page.locator("#list-foot", has_text="1–2 of 2").wait_for()

@@ -137,7 +137,21 @@ def test_the_counts_of_the_filters_come_alone_when_there_is_news_of_a_row(
     assert part.lstrip().startswith('<nav id="chips"')
     assert "Running <b>1</b>" in part
     assert 'aria-current="true">Off <b>1</b>' in part
+    assert "1–1 of 1" in part, "below the list they follow, too"
     assert "data-row" not in part
+
+
+@pytest.mark.parametrize("filters", ["state=off", "q=db", "provider=nobody", "project=nobody", "state=off&q=web"])
+def test_rows_that_the_filter_leaves_out_are_named_when_there_is_news_of_them(
+    make_vm: Any, alice: User, client_of: ClientOf, filters: str
+) -> None:
+    web = make_vm(name="web", power="running")
+    client = client_of(alice)
+    response = client.get(f"/vms/rows?ids={web.uuid}&{filters}")
+    assert response.headers["X-Unfit"] == str(web.uuid)
+    assert f'id="vm-{web.uuid}"' in text_of(response), "the page shows it until nobody is at it"
+    for fitting in ("", "&state=running", "&q=web", "&sort=-memory&per=25"):
+        assert "X-Unfit" not in client.get(f"/vms/rows?ids={web.uuid}{fitting}").headers
 
 
 def test_sorting_and_pages_are_in_the_address(make_vm: Any, alice: User, client_of: ClientOf) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from kvweb.jobs.handlers import handler
 from kvweb.jobs.models import Job
 from kvweb.jobs.outcomes import UNCERTAIN, Failed
 from kvweb.jobs.progress import Reporter
-from providers.base import NotFound, VmRecord
+from providers.base import Driver, NotFound, VmRecord
 from providers.models import Provider
 from providers.pool import DriverProgress, open_driver
 from vms import inventory
@@ -20,6 +21,8 @@ from vms.jobs import clear_problem, note_problem, vm_of
 from vms.models import VirtualMachine
 
 logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 2.0
 
 
 def _target(job: Job) -> Provider:
@@ -70,12 +73,13 @@ def migrate(job: Job, reporter: Reporter) -> dict[str, Any]:
     return {"external_id": record.external_id, "provider": str(target.uuid)}
 
 
-@handler("vm.locate", retries=8, limit_s=300)
+@handler("vm.locate", retries=8, limit_s=12 * 3600)
 def locate(job: Job, reporter: Reporter) -> dict[str, Any]:
     """After a migration whose worker died: the machine is at one end or the other, and its row goes there."""
     vm, target = vm_of(job), _target(job)
     reporter.report(10, f"Looking at “{vm.provider}”")
     with open_driver(vm.provider) as driver:
+        _wait_for_its_end(driver, vm, reporter)
         try:
             inventory.apply(vm.provider, [driver.machines.get(vm.external_id)])
         except NotFound:
@@ -91,8 +95,20 @@ def locate(job: Job, reporter: Reporter) -> dict[str, Any]:
     if found is None:
         inventory.forget(vm.provider, vm.external_id)
         raise Failed("It is at neither provider any more.", "not_found")
+    with open_driver(vm.provider) as driver, open_driver(target) as there:
+        # Its disks were copied, and nobody was left to remove them here.
+        if driver.migration is not None:
+            driver.migration.discard(vm.external_id, there)
     inventory.move(vm, target, found)
     return {"moved": True}
+
+
+def _wait_for_its_end(driver: Driver, vm: VirtualMachine, reporter: Reporter) -> None:
+    """A provider may carry it on without the worker that asked for it."""
+    while driver.migration is not None and driver.migration.is_under_way(vm.external_id):
+        reporter.report(10, f"It is still on its way from “{vm.provider}”")
+        reporter.checkpoint()
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _is_it(record: VmRecord, vm: VirtualMachine) -> bool:

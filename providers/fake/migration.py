@@ -77,7 +77,11 @@ class FakeMigration(Part, Migration):
     def discard(self, external_id: str, target: Driver) -> bool:
         there = self._cloud_of(target)
         with self.cloud.reading("migration.discard", vm=external_id) as tx:
-            portal_uuid = vms.vm_of(tx, external_id).portal_uuid
+            vm = next((each for each in tx.all(Vm) if each.id == external_id), None)
+        if vm is None:
+            # It went as the last step of its move, and leaves nothing.
+            return False
+        portal_uuid = vm.portal_uuid
         with there.writing("migration.discard") as tx:
             left = [vm.id for vm in tx.all(Vm) if portal_uuid and vm.portal_uuid == portal_uuid]
             for each in left:

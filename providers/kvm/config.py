@@ -74,6 +74,13 @@ class KvmConfig(Config):
         pattern=rf"^({_HOST.pattern})?$",
         json_schema_extra={"group": "Moving machines"},
     )
+    peer_uri: str = Field(
+        default="",
+        title="Migration URI",
+        description="How libvirt on other hypervisors reaches libvirt on this one: qemu+tls://host/system. Running "
+        "machines then come straight from there, also while the portal is down. Empty: the portal leads the move.",
+        max_length=500,
+    )
     migration_tls: bool = Field(
         default=False,
         title="Encrypted migration",
@@ -155,6 +162,11 @@ class KvmConfig(Config):
     @classmethod
     def _none_when_empty(cls, secret: SecretStr | None) -> SecretStr | None:
         return secret if secret and secret.get_secret_value() else None
+
+    @field_validator("peer_uri")
+    @classmethod
+    def _none_or_harmless(cls, uri: str) -> str:
+        return cls._known_and_harmless(uri) if uri else ""
 
     @field_validator("uri")
     @classmethod

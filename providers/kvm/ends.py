@@ -103,6 +103,12 @@ def clear(here: Part, machine: SeenMachine, *, keep: bool) -> None:
         Deletion(here.connection, here.config).remove_own(machine)
 
 
+def is_moving(domain: Any) -> bool:
+    """Whether libvirt is just carrying the running VM away, whoever asked for it."""
+    operation = domain.jobStats(0).get(libvirt.VIR_DOMAIN_JOB_OPERATION)
+    return bool(operation == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT)
+
+
 def host_uuid(raw: Any) -> str:
     return (read(raw.getCapabilities()).findtext("host/uuid") or "").strip()
 

@@ -104,6 +104,7 @@ _SAID_OF_THE_HOST: tuple[tuple[str, str], ...] = (
     (r"Cannot get interface MTU", "A bridge or device of the host that one of its cards needs is missing."),
     (r"referenced filter '.*' is missing", "The traffic filter of one of its cards is missing at the host."),
     (r"virtiofs export directory .* does not exist", "A folder of the host that it shares is missing."),
+    (r"IDE controllers are unsupported", "This machine has no IDE; choose the bus sata."),
     (r"hugetlbfs filesystem is not mounted", "The host has no huge pages set up."),
     (r"does not support hotplugging", "This machine takes no such device while it runs; stop it first."),
 )
@@ -145,6 +146,12 @@ def translate(error: Exception) -> ProviderError | None:
         return ProviderError("The hypervisor could not do this.", detail)
     kind, reason = known
     return kind(reason, detail)
+
+
+def is_of_a_line(error: Exception) -> bool:
+    """Whether it tells of a connection between two programs, and not of what was asked over it."""
+    vendor: Any = error
+    return vendor.get_error_domain() in _TRANSPORT
 
 
 UNKNOWN_HOST_KEY = "The host's SSH key is not known."

@@ -12,11 +12,11 @@ from providers.kvm.connection import Connection
 from providers.kvm.consoles import KvmConsoles
 from providers.kvm.creation import mark_of, owner_mark
 from providers.kvm.deletion import Deletion
-from providers.kvm.ends import ARRIVING, There, host_uuid, is_same_storage, leave, shares_any
-from providers.kvm.errors import vendor_calls
+from providers.kvm.ends import ARRIVING, There, host_uuid, is_moving, is_same_storage, leave, shares_any
+from providers.kvm.errors import has_code, vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers
-from providers.kvm.native import libvirt
+from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
 from providers.kvm.trip import Trip
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
@@ -60,13 +60,15 @@ class KvmMigration(Part, Migration):
         return record
 
     def discard(self, external_id: str, target: Driver) -> bool:
-        """A copy that was arriving, and volumes at the target that bear the VM's mark; none in a pool that is the
-        storage of a disk that it has here.
+        """Where it is here: a copy that was arriving, and volumes at the target that bear its mark; none in a pool that
+        is the storage of a disk that it has here. Where it is there: what it owned here.
         """
         there = self._other(target)
         with vendor_calls():
             domain = self.domain_or_none(external_id)
             arrived = there.domain_or_none(external_id)
+            if domain is None and arrived is not None:
+                return self._tidy(there, read_machine(arrived.XMLDesc(0)))
             if domain is None or (arrived is not None and not self._is_arriving(arrived)):
                 return False
             if arrived is not None:
@@ -86,6 +88,16 @@ class KvmMigration(Part, Migration):
             removed = Deletion(there.connection, there.config).remove([volume.key() for volume in left])
             return removed or arrived is not None
 
+    def is_under_way(self, external_id: str) -> bool:
+        with vendor_calls():
+            domain = self.domain_or_none(external_id)
+            try:
+                return domain is not None and is_moving(domain)
+            except LibvirtError as exc:
+                if has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
+                    return False
+                raise
+
     def _finished(self, domain: Any, machine: SeenMachine, there: There, arrived: Any) -> VmRecord:
         """Take it away here when an earlier run had it complete at the target; raises AlreadyExists for any other."""
         if not self._is_arriving(arrived):
@@ -100,10 +112,11 @@ class KvmMigration(Part, Migration):
         told = dict(read_machine(arrived.XMLDesc(0)).note.values).get(ARRIVING)
         return told == self.raw.getHostname() and not arrived.isActive()
 
-    def _tidy(self, there: There, machine: SeenMachine) -> None:
-        """Remove what the VM that lives there left here, unless that is what it has there."""
-        if not shares_any(self, there, [drive.source for drive in machine.drives if drive.source]):
-            Deletion(self.connection, self.config).discard(machine.note.portal_uuid)
+    def _tidy(self, there: There, machine: SeenMachine) -> bool:
+        """Remove what the VM that lives there left here, unless that is what it has there; True when there was some."""
+        if shares_any(self, there, [drive.source for drive in machine.drives if drive.source]):
+            return False
+        return Deletion(self.connection, self.config).discard(machine.note.portal_uuid)
 
     def _other(self, target: Driver) -> There:
         connection, config = getattr(target, "connection", None), getattr(target, "config", None)

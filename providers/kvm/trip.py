@@ -1,15 +1,17 @@
 """One move of a VM to another hypervisor, from its checks to the VM at the target.
 
-libvirt's way is the one that its client manages: the portal is connected to both ends, and only the hypervisors
-exchange the memory, over ports 49152 to 49215 (https://libvirt.org/migration.html). A stopped VM's disks go through the
-portal. Whatever is broken off leaves the VM here as it was.
+The portal is connected to both ends, and only the hypervisors exchange the memory, over ports 49152 to 49215. Where the
+target tells how its peers reach it, libvirt here leads the move and goes on when the portal dies; else the portal leads
+it, and it ends with the portal (https://libvirt.org/migration.html). A stopped VM's disks go through the portal.
+Whatever is broken off leaves the VM here as it was.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,8 +23,8 @@ from providers.base import AlreadyExists, Conflict, PowerState, Progress, VmReco
 from providers.kvm import nvram, storage
 from providers.kvm.cloning import full_copy
 from providers.kvm.creation import attempt, owner_mark, volume_name
-from providers.kvm.ends import ARRIVING, INACTIVE, There, clear, is_same_storage, is_shared, leave
-from providers.kvm.errors import has_code
+from providers.kvm.ends import ARRIVING, INACTIVE, There, clear, is_moving, is_same_storage, is_shared, leave
+from providers.kvm.errors import has_code, is_of_a_line
 from providers.kvm.layers import Layers, owned
 from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
@@ -33,6 +35,8 @@ from providers.kvm.xml.build import read
 from providers.kvm.xml.domain_reader import SeenDrive, SeenMachine
 from providers.kvm.xml.elements import Note
 from providers.kvm.xml.identity import of_moved
+
+_log = logging.getLogger(__name__)
 
 _LIVE_DOCUMENT = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
 _LIVE = (
@@ -46,6 +50,9 @@ _LIVE = (
 
 #: What libvirt, QEMU and GnuTLS say about certificates that are missing or not trusted.
 _UNTRUSTED = re.compile(r"certificate|x509|credentials|\bTLS\b|handshake", re.IGNORECASE)
+
+#: What libvirt here says of one that is too old, or no hypervisor.
+_NO_PEERS = "does not support peer-to-peer"
 
 
 @dataclass(slots=True)
@@ -155,7 +162,7 @@ class Trip:
         if self._is_encrypted:
             flags |= libvirt.VIR_MIGRATE_TLS
         has_variables = nvram.is_default(self.domain.XMLDesc(INACTIVE))
-        arrived = self._watched(parameters, flags)
+        arrived = self._sent(parameters, flags, undo)
         # It lives there now: nothing that goes wrong from here on may undo that.
         undo.pop_all()
         attempt(partial(clear, self.here, self.machine, keep=not self.copy_storage))
@@ -163,14 +170,51 @@ class Trip:
             attempt(partial(nvram.Nvram(self.here.connection, self.here.config).remove, self.machine.name))
         return arrived
 
-    def _watched(self, parameters: Mapping[str, str], flags: int) -> Any:
+    def _sent(self, parameters: Mapping[str, str], flags: int, undo: ExitStack) -> Any:
+        """The VM at the target, by libvirt's own way to it or else by the portal's."""
+        peer = self.there.config.peer_uri
+        if peer:
+            try:
+                lead = flags | libvirt.VIR_MIGRATE_PEER2PEER
+                self._watched(partial(self.domain.migrateToURI3, peer, parameters, lead))
+            except LibvirtError as exc:
+                if not self._is_here():
+                    # What was made at the target is in use: only the portal's own line has broken.
+                    undo.pop_all()
+                    raise
+                # The portal's own line is whole, so what this tells of is the line from host to host.
+                if not (is_of_a_line(exc) or _NO_PEERS in str(exc)):
+                    raise
+                _log.warning("The two hosts do not reach each other by the migration URI, so the portal leads: %s", exc)
+            else:
+                return self._found_there()
+        return self._watched(partial(self.domain.migrate3, self.there.raw, parameters, flags))
+
+    def _is_here(self) -> bool:
+        """Whether the VM is here and on no way any more; False as well when nobody can be asked."""
+        try:
+            return bool(self.domain.isActive()) and not is_moving(self.domain)
+        except LibvirtError:
+            return False
+
+    def _found_there(self) -> Any:
+        arrived = self.there.domain_or_none(self.machine.uuid)
+        if arrived is None:
+            raise Conflict(
+                "It went to another host than this target: the target's migration URI leads elsewhere.",
+                self.there.config.peer_uri,
+                field="target",
+            )
+        return arrived
+
+    def _watched(self, migrate: Callable[[], Any]) -> Any:
         """Migrate in a thread, while this one tells how far it is and listens for a cancel."""
         result: list[Any] = []
         done = threading.Event()
 
         def run() -> None:
             try:
-                result.append(self.domain.migrate3(self.there.raw, parameters, flags))
+                result.append(migrate())
             except LibvirtError as exc:
                 result.append(exc)
             finally:
@@ -178,8 +222,10 @@ class Trip:
 
         threading.Thread(target=run, name="libvirt-migrate", daemon=True).start()
         try:
+            percent = 5
             while not done.wait(0.2):
-                self.progress.report(_percent(self.domain), "Moving the running machine")
+                percent = max(percent, _percent(self.domain))
+                self.progress.report(percent, "Moving the running machine")
                 self.progress.checkpoint()
         except BaseException:
             attempt(self.domain.abortJob)

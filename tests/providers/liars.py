@@ -308,6 +308,16 @@ def stops_what_it_moves(driver: FakeDriver) -> None:
     bend(driver.migration, migrate=migrate)
 
 
+def takes_what_has_moved_for_left(driver: FakeDriver) -> None:
+    def discard(external_id: str, target: Driver) -> bool:
+        del external_id
+        for record in target.machines.list():
+            target.machines.delete(record.external_id)
+        return False
+
+    bend(driver.migration, discard=discard)
+
+
 def says_conflict_for_a_dead_line(driver: FakeDriver) -> None:
     honest = driver.machines.list
 
@@ -600,6 +610,7 @@ LIARS: Sequence[tuple[Lie, str]] = (
     (hears_no_cancel_while_cloning, "clones::a_cancelled_clone_leaves_nothing"),
     (leaves_moved_vms_behind, "migration::a_stopped_vm_moves"),
     (stops_what_it_moves, "migration::a_running_vm_goes_on_running_there"),
+    (takes_what_has_moved_for_left, "migration::a_vm_that_has_moved_stays_there_when_what_is_left_is_discarded"),
     (shrinks_disks, "storage::a_volume_grows_and_never_shrinks"),
     (gives_away_what_is_taken, "disks::a_volume_of_one_vm_is_not_given_to_another"),
     (forgets_the_cache, "disks::a_disk_keeps_the_cache_that_was_asked_for"),

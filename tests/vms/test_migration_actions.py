@@ -14,6 +14,7 @@ from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job, JobState
 from kvweb.portal.inventory import sync
 from providers import pool
+from providers.fake.migration import FakeMigration
 from providers.models import Health, Provider
 from providers.pool import driver_for
 from tests.vms.conftest import MakeMachine, Press, at_provider, fault
@@ -132,6 +133,34 @@ def test_after_a_lost_worker_both_ends_are_looked_at(
     vm.refresh_from_db()
     assert (vm.provider, vm.presence) == (hall_b, Presence.PRESENT)
     assert "went away" in vm.problem
+
+
+def test_a_move_that_goes_on_by_itself_is_waited_for(
+    machine: MakeMachine, hall_b: Provider, run_jobs: Callable[[], list[Job]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm = machine()
+    looks = []
+
+    def is_under_way(facet: FakeMigration, external_id: str) -> bool:
+        looks.append(external_id)
+        if len(looks) == 2:
+            with driver_for(hall_b) as there:
+                facet.migrate(external_id, there, live=False, copy_storage=True)
+        return len(looks) < 3
+
+    monkeypatch.setattr(FakeMigration, "is_under_way", is_under_way)
+    monkeypatch.setattr("vms.migration_jobs._LOOK_EVERY_S", 0.0)
+    job = Job.objects.create(
+        kind="vm.locate",
+        title="Look",
+        subject=vm.subject,
+        queue=hall_b.place.queue,
+        params={"target": str(hall_b.uuid)},
+    )
+    run_jobs()
+    vm.refresh_from_db()
+    assert (vm.provider, vm.presence, len(looks)) == (hall_b, Presence.PRESENT, 3)
+    assert any("still on its way" in line.text for line in job.lines.all())
 
 
 def test_only_a_provider_that_fits_is_offered(

@@ -34,9 +34,17 @@ class Migration(ABC):
         """
 
     def discard(self, external_id: str, target: Driver) -> bool:
-        """Remove what a migration that died left at the target, while the VM is here; True when something was removed.
+        """Remove what a migration that died left at the end where the VM is not; True when something was removed.
 
-        Never what the VM itself uses, which the target may see too. Kinds that leave nothing behind keep this.
+        Never what the VM itself uses, which both ends may see. Kinds that leave nothing behind keep this.
         """
         del external_id, target
+        return False
+
+    def is_under_way(self, external_id: str) -> bool:
+        """Whether the VM is just moving away from here, as it may go on doing when who began it has died.
+
+        Kinds whose moves end with who began them keep this. Raises nothing for a VM that is not here: False.
+        """
+        del external_id
         return False

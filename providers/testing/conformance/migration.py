@@ -133,6 +133,17 @@ def what_is_not_here_does_not_move(lab: Lab) -> None:
         moved(lab, vm, there)
 
 
+@promise(when=moves_stopped, given=has_second)
+def a_vm_that_has_moved_stays_there_when_what_is_left_is_discarded(lab: Lab) -> None:
+    vm = lab.vm()
+    with other(lab) as there:
+        record = moved(lab, vm, there)
+        migration = present(lab.driver.migration)
+        assert not migration.is_under_way(vm.external_id)
+        assert migration.discard(vm.external_id, there) is False
+        assert there.machines.get(record.external_id).name == vm.name
+
+
 @promise(when=lambda can: can.migration, given=has_second)
 def nothing_of_a_vm_that_never_moved_is_discarded(lab: Lab) -> None:
     vm = lab.vm()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,6 +34,7 @@ from providers.kvm.xml.storage import pool_document
 from providers.testing.checks import Recorder
 from tests.providers.kvm.hosts import Host
 from tests.providers.kvm.remote_host import Authority
+from tools.trial.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -224,6 +226,61 @@ def test_a_live_move_is_broken_off_in_the_middle(here: Host, there: Host, make_v
         here.driver.migration.migrate(vm.external_id, there.driver, copy_storage=True, progress=Impatient())
     assert (there.vms(), there.files()) == (set(), set())
     assert here.driver.machines.get(vm.external_id).power is PowerState.RUNNING
+
+
+@contextmanager
+def with_peer(host: Host, uri: str) -> Iterator[KvmDriver]:
+    """A host that tells others how to reach it."""
+    with closing(KvmDriver(host.driver.config.model_copy(update={"peer_uri": uri}))) as driver:
+        yield driver
+
+
+def test_where_the_hosts_do_not_reach_each_other_the_portal_leads(
+    here: Host, there: Host, make_vm: MakeVm, caplog: pytest.LogCaptureFixture
+) -> None:
+    vm = make_vm(start=True)
+    with with_peer(there, "qemu+unix:///session?socket=/nowhere") as target:
+        moved = here.driver.migration.migrate(vm.external_id, target, copy_storage=True)
+    assert moved.power is PowerState.RUNNING
+    assert "so the portal leads" in caplog.text
+    assert (here.vms(), here.files(), there.vms()) == (set(), set(), {vm.name})
+
+
+#: A worker of its own, which can be killed: libvirt's connections do not survive a fork.
+WORKER = """
+import sys
+from providers.kvm.config import KvmConfig
+from providers.kvm.driver import KvmDriver
+here, there = (KvmDriver(KvmConfig.model_validate_json(one)) for one in sys.argv[2:])
+here.migration.migrate(sys.argv[1], there, copy_storage=True)
+"""
+
+
+def test_a_move_from_host_to_host_goes_on_without_the_worker(here: Host, there: Host, make_vm: MakeVm) -> None:
+    vm = make_vm()
+    command = ["qemu-io", "-c", "write -P 7 0 48M", first_disk(vm).volume]
+    subprocess.run(command, check=True, capture_output=True)
+    mark_disk(here.driver, vm, "travels")
+    here.driver.power.start(vm.external_id)
+    here.raw.lookupByUUIDString(vm.external_id).migrateSetMaxSpeed(200)
+    migration = here.driver.migration
+    with with_peer(there, there.libvirt.uri) as target:
+        settings = [driver.config.model_dump_json() for driver in (here.driver, target)]
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, vm.external_id, *settings])
+        try:
+            until(lambda: migration.is_under_way(vm.external_id), timeout_s=60, said="The move")
+        finally:
+            worker.kill()
+            worker.wait(timeout=20)
+        assert migration.is_under_way(vm.external_id), "It was over before the worker was killed."
+        assert migration.discard(vm.external_id, target) is False, "What is arriving is not left over."
+        until(lambda: not migration.is_under_way(vm.external_id), timeout_s=120, said="The end of the move")
+        assert (here.vms(), there.vms()) == (set(), {vm.name})
+        assert there.driver.machines.get(vm.external_id).power is PowerState.RUNNING
+        assert migration.discard(vm.external_id, target) is True
+        assert here.files() == set()
+    there.driver.power.stop(vm.external_id, force=True)
+    assert read_mark(there.driver, there.driver.machines.get(vm.external_id)) == "travels"
 
 
 def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, make_vm: MakeVm) -> None:

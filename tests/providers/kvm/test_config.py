@@ -50,13 +50,12 @@ def test_hypervisors_are_accepted(uri: str, transport: str, is_local: bool) -> N
         "qemu:///system#x",
     ],
 )
-@pytest.mark.parametrize("field", ["uri", "peer_uri"])
-def test_everything_else_is_refused_with_its_field(uri: str, field: str) -> None:
-    if field == "peer_uri" and not uri:
-        pytest.skip("Without one the portal leads moves.")
-    with pytest.raises(InvalidRequest) as caught:
-        KvmConfig.read({field: uri})
-    assert caught.value.field == field
+def test_everything_else_is_refused_with_its_field(uri: str) -> None:
+    # Without a URI for its peers the portal leads moves.
+    for field in ("uri", "peer_uri") if uri else ("uri",):
+        with pytest.raises(InvalidRequest) as caught:
+            KvmConfig.read({field: uri})
+        assert caught.value.field == field
 
 
 def test_ssh_never_asks_at_a_terminal() -> None:

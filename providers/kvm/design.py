@@ -24,6 +24,7 @@ BRIDGE_PREFIX = "bridge:"
 #: libvirt and QEMU name files after the VM ("…_VARS.fd"), and a file's name has at most 255 bytes.
 NAME_MOST_BYTES = 240
 DISK_BUSES = frozenset({"virtio", "scsi", "sata", "ide"})
+_WITHOUT_IDE = ("q35", "virt", "microvm")
 #: What can be plugged into a running VM: disks and network cards together.
 SPARE_PORTS = 8
 CACHES = frozenset({"none", "writeback", "writethrough", "directsync", "unsafe"})
@@ -98,6 +99,7 @@ def check(spec: VmSpec, facts: HostFacts) -> None:
         raise InvalidRequest(f"A machine of {facts.arch} has no BIOS.", field="firmware")
     for index, disk in enumerate(spec.disks):
         check_disk(disk, f"disks.{index}.")
+        check_bus(disk.bus, options_of(spec).machine or facts.machines[0], f"disks.{index}.")
     for index, nic in enumerate(spec.nics):
         check_nic(nic, f"nics.{index}.")
     for text, field in _texts(spec):
@@ -189,6 +191,13 @@ def check_disk(disk: DiskSpec, field: str = "") -> None:
         raise InvalidRequest(f"There is no disk bus “{disk.bus}”.", field=f"{field}bus")
     if disk.cache not in {"", *CACHES}:
         raise InvalidRequest(f"There is no cache mode “{disk.cache}”.", field=f"{field}cache")
+
+
+def check_bus(bus: str, machine: str, field: str = "") -> None:
+    """Raise InvalidRequest for a bus that this type of machine ("pc-q35-7.2") has not. libvirt takes it into the
+    document of a stopped VM, which then never starts."""
+    if bus == "ide" and any(family in machine for family in _WITHOUT_IDE):
+        raise InvalidRequest("This machine has no IDE; choose sata.", field=f"{field}bus")
 
 
 def disk_drive(wish: DiskSpec, source: Source, *, target: str, bus: str, boot_order: int | None = None) -> Drive:

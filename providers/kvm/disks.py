@@ -21,7 +21,7 @@ from providers.base import (
 )
 from providers.kvm import ownership, storage
 from providers.kvm.creation import attempt, volume_name
-from providers.kvm.design import DISK_BUSES, check_disk, check_name, disk_drive, next_target
+from providers.kvm.design import DISK_BUSES, check_bus, check_disk, check_name, disk_drive, next_target
 from providers.kvm.errors import vendor_calls
 from providers.kvm.inventory import Inventory
 from providers.kvm.machines import KvmMachines
@@ -31,7 +31,7 @@ from providers.kvm.sources import DiskSources
 from providers.kvm.users import refuse_disguised, users_now
 from providers.kvm.volumes import grow_anywhere
 from providers.kvm.xml import disks as parts
-from providers.kvm.xml.build import write
+from providers.kvm.xml.build import read, text_at, write
 from providers.kvm.xml.domain_reader import SeenDrive, SeenMachine, read_machine
 from providers.kvm.xml.domain_writer import drive_element
 from providers.kvm.xml.elements import Drive
@@ -97,6 +97,7 @@ class KvmDisks(Part, Disks):
             domain = self.domain(external_id)
             documents = Documents.of(domain)
             bus = disk.bus or _usual_bus(documents.machine())
+            check_bus(bus, text_at(read(documents.live or documents.kept), "os/type/@machine"))
             if documents.live and bus in _COLD_BUSES:
                 raise Conflict(
                     f"A disk on the bus “{bus}” can only be plugged in while the VM is off; choose virtio or scsi.",

@@ -175,6 +175,7 @@ def test_a_portal_uuid_is_the_vms_uuid_and_any_other_text_makes_one() -> None:
         (spec(nics=(NicSpec(network="n", mac="01:00:5e:00:00:01"),)), KVM, "nics.0.mac"),
         (spec(nics=(NicSpec(network="n", address="192.0.2.300/24"),)), KVM, "nics.0.address"),
         (spec(nics=(NicSpec(network="n", model="fast'card"),)), KVM, "nics.0.model"),
+        (spec(disks=(DiskSpec(size_gib=1, bus="ide"),)), KVM, "disks.0.bus"),
     ],
 )
 def test_what_the_host_can_never_run_is_refused_with_its_field(wish: VmSpec, facts: HostFacts, field: str) -> None:

@@ -191,6 +191,7 @@ def test_two_running_vms_share_a_raw_disk_that_both_share(
         (lambda key, vm: DiskSpec(size_gib=1, shareable=True, format="qcow2"), InvalidRequest, "format"),
         (lambda key, vm: DiskSpec(size_gib=1, format="vmdk"), InvalidRequest, "format"),
         (lambda key, vm: DiskSpec(size_gib=1, bus="floppy"), InvalidRequest, "bus"),
+        (lambda key, vm: DiskSpec(size_gib=1, bus="ide"), InvalidRequest, "bus"),
         (lambda key, vm: DiskSpec(size_gib=1, cache="magic"), InvalidRequest, "cache"),
         (lambda key, vm: DiskSpec(), InvalidRequest, "size_gib"),
         (lambda key, vm: DiskSpec(size_gib=1, pool="kvweb-test-nowhere"), NotFound, "pool"),

@@ -3,14 +3,20 @@
 // that start on this very computer change its network.
 (() => {
   const STARTS_WITHIN_MS = 20000;
-  const AT_MOST_EVERY_MS = 60000;
+  // Such changes come in bursts; what fails again and again is another matter.
+  const MOST = 3;
+  const WITHIN_MS = 60000;
+  const PAUSE_MS = 500;
 
-  // Loads the page again, unless that was just tried; whether it does.
+  // Loads the page again, unless that was tried a few times just now; whether it does.
+  let isReloading = false;
   window.reloadConsole = () => {
-    const last = Number(sessionStorage.getItem("console-reloaded-at") ?? 0);
-    if (Date.now() - last < AT_MOST_EVERY_MS) return false;
-    sessionStorage.setItem("console-reloaded-at", String(Date.now()));
-    location.reload();
+    if (isReloading) return true;
+    const tried = JSON.parse(sessionStorage.getItem("console-reloaded") ?? "[]").filter((at) => Date.now() - at < WITHIN_MS);
+    if (tried.length >= MOST) return false;
+    sessionStorage.setItem("console-reloaded", JSON.stringify([...tried, Date.now()]));
+    isReloading = true;
+    setTimeout(() => location.reload(), tried.length * PAUSE_MS);
     return true;
   };
 
@@ -31,8 +37,9 @@
   const late = setTimeout(lost, STARTS_WITHIN_MS);
   document.addEventListener("console:started", () => clearTimeout(late));
   addEventListener("error", ({ target }) => {
-    if (target?.tagName !== "SCRIPT" || target.type !== "module") return;
-    clearTimeout(late);
-    lost();
+    if (target?.tagName === "SCRIPT" && target.type === "module") {
+      clearTimeout(late);
+      lost();
+    } else if (target?.tagName === "SCRIPT" || target?.rel === "stylesheet") window.reloadConsole();
   }, true);
 })();

@@ -159,7 +159,7 @@ def _plain(user: Person) -> QuerySet[VirtualMachine]:
         .select_related(None)
         .only(
             "uuid", "name", "project_id", "provider_id", "power", "presence", "missing_since", "problem",
-            "problem_job", "vcpus", "memory_mib", "disk_gib", "addresses", "consoles", "created_at",
+            "problem_job", "vcpus", "memory_mib", "disk_gib", "addresses", "consoles", "created_at", "is_protected",
         )
     )  # fmt: skip
 

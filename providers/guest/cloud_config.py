@@ -119,7 +119,7 @@ KEYS: dict[str, Shape] = {
     ),
     **dict.fromkeys(("ntp", "wireguard"), Shape((dict, NoneType))),
     "apt_pipelining": Shape((int, bool, str)),
-    "groups": Shape((list, str, dict)),
+    "groups": Shape((list, str, dict, NoneType)),
     "user": Shape((str, dict), keys=USER.keys),
     # Known, and of no shape that could be told.
     **dict.fromkeys(("datasource", "merge_how", "merge_type", "output", "system_info"), Shape(())),

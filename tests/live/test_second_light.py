@@ -337,6 +337,7 @@ def adopt(page: Page, portal: Portal, hypervisor: libvirt.virConnect) -> None:
     page.goto(f"{portal.url}/projects/")
     page.fill("[name=name]", TEAM)
     page.get_by_role("button", name="Create the project").click()
+    expect(page.locator("h1")).to_contain_text(TEAM)
     page.goto(f"{portal.url}/vms/?q={FOUND}")
     row = page.locator("tr", has_text=FOUND)
     expect(row).to_contain_text("Off", timeout=SLOW_MS)

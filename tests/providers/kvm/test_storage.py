@@ -56,13 +56,13 @@ def test_an_image_arrives_byte_for_byte_and_without_its_holes(backend: Backend) 
     ("content", "values", "field"),
     [
         (b"", {}, "path"),
-        (b"x", {"checksum": "sha256:" + "0" * 64}, "checksum"),
-        (b"x", {"checksum": "crc:1"}, "checksum"),
-        (b"x", {"is_iso": True}, "path"),
+        (b"\0disk", {"checksum": "sha256:" + "0" * 64}, "checksum"),
+        (b"\0disk", {"checksum": "crc:1"}, "checksum"),
+        (b"\0disk", {"is_iso": True}, "path"),
         (b"\x1f\x8bzipped", {}, "path"),
         (header(backing=b"/etc/shadow"), {}, "path"),
         (header(flags=4), {}, "path"),
-        (b"x", {"name": "a/b"}, "name"),
+        (b"\0disk", {"name": "a/b"}, "name"),
     ],
 )
 def test_what_is_no_image_is_refused_before_anything_is_made(

@@ -54,7 +54,7 @@ def create(call: Call) -> Answer:
     number = server["id"]
     cloud.disks[number] = cloud.disks.get(chosen["id"], "")
     cloud.user_data[number] = body.get("user_data") or ""
-    server["public_net"] = _public(cloud, number, has4=has4, has6=has6)
+    server["public_net"] = _public(cloud, server, has4=has4, has6=has6)
     server["public_net"]["firewalls"] = [{"id": wall["id"], "status": "applied"} for wall in walls]
     for wall in walls:
         wall["applied_to"].append({"type": "server", "server": {"id": number}})
@@ -129,19 +129,36 @@ def _shape(body: Json, kind: Json, chosen: Json, place: Json) -> Json:
     }
 
 
-def _public(cloud: Cloud, number: int, *, has4: bool, has6: bool) -> Json:
+def _public(cloud: Cloud, server: Json, *, has4: bool, has6: bool) -> Json:
     net: Json = {"ipv4": None, "ipv6": None, "floating_ips": [], "firewalls": []}
-    host = number % 60_000 + 1
+    host = server["id"] % 60_000 + 1
     if has4:
         address = str(ip_network("203.0.0.0/8", strict=False)[host])
-        mine = cloud.fresh_id()
-        net["ipv4"] = {"id": mine, "ip": address, "blocked": False, "dns_ptr": f"static.{address}.example.test"}
-        cloud.tables["primary_ips"][mine] = {"id": mine, "name": f"primary-ip-{mine}", "assignee_id": number}
+        name = f"static.{address}.example.test"
+        net["ipv4"] = _primary(cloud, server, "ipv4", address, [{"ip": address, "dns_ptr": name}]) | {"dns_ptr": name}
     if has6:
-        mine = cloud.fresh_id()
-        net["ipv6"] = {"id": mine, "ip": f"2001:db8:{host:x}::/64", "blocked": False, "dns_ptr": []}
-        cloud.tables["primary_ips"][mine] = {"id": mine, "name": f"primary-ip-{mine}", "assignee_id": number}
+        net["ipv6"] = _primary(cloud, server, "ipv6", f"2001:db8:{host:x}::/64", []) | {"dns_ptr": []}
     return net
+
+
+def _primary(cloud: Cloud, server: Json, kind: str, address: str, names: list[Json]) -> Json:
+    """An address of its own beside the server; what the server tells of it."""
+    mine = cloud.fresh_id()
+    told: Json = {"id": mine, "ip": address, "blocked": False}
+    cloud.tables["primary_ips"][mine] = told | {
+        "name": f"primary-ip-{mine}",
+        "type": kind,
+        "dns_ptr": names,
+        "assignee_type": "server",
+        "assignee_id": server["id"],
+        "auto_delete": True,
+        "datacenter": server["datacenter"],
+        "location": server["location"],
+        "protection": {"delete": False},
+        "labels": {},
+        "created": stamp(),
+    }
+    return told
 
 
 def act(cloud: Cloud, server: Json, command: str, finish: Callable[[], None] = lambda: None) -> Json:

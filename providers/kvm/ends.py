@@ -17,14 +17,16 @@ from providers.kvm.layers import Layers
 from providers.kvm.machines import KvmMachines
 from providers.kvm.native import libvirt
 from providers.kvm.part import Part
-from providers.kvm.xml.build import read
+from providers.kvm.xml import note
+from providers.kvm.xml.build import read, write
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
-from providers.kvm.xml.identity import of_moved
 
 INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 
 #: In the note of a VM that is complete at the target and not yet gone here.
 ARRIVING = "kvweb:arriving"
+#: In the note of a VM on its way that starts with its host: libvirt keeps that beside its document, so it stays behind.
+AUTOSTART = "kvweb:autostart"
 
 
 class There(Part):
@@ -47,11 +49,16 @@ class There(Part):
         return found
 
     def settle(self, domain: Any) -> None:
-        """Forget that it was arriving."""
-        root = read_machine(domain.XMLDesc(INACTIVE))
-        values = tuple(pair for pair in root.note.values if pair[0] != ARRIVING)
-        document = of_moved(domain.XMLDesc(INACTIVE), replace(root.note, values=values), {}, [])
-        self.raw.defineXML(document)
+        """Bring about what its marks say that is still to do, and forget that it was on its way; twice is fine."""
+        known = read_machine(domain.XMLDesc(INACTIVE)).note
+        marks = {name for name, _ in known.values} & {ARRIVING, AUTOSTART}
+        if AUTOSTART in marks:
+            domain.setAutostart(1)
+        if marks:
+            values = tuple(pair for pair in known.values if pair[0] not in marks)
+            fragment = write(note.to_fragment(replace(known, values=values)))
+            flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG | (libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0)
+            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, fragment, note.PREFIX, note.NAMESPACE, flags)
 
     @property
     def migration_uri(self) -> str:

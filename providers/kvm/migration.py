@@ -43,6 +43,7 @@ class KvmMigration(Part, Migration):
             if domain is None and arrived is not None:
                 # An earlier run moved it and died before it had tidied up.
                 self._tidy(there, read_machine(arrived.XMLDesc(0)))
+                there.settle(arrived)
                 return there.record(arrived)
             if domain is None:
                 raise NotFound("The VM does not exist any more.", external_id)
@@ -68,6 +69,7 @@ class KvmMigration(Part, Migration):
             domain = self.domain_or_none(external_id)
             arrived = there.domain_or_none(external_id)
             if domain is None and arrived is not None:
+                there.settle(arrived)
                 return self._tidy(there, read_machine(arrived.XMLDesc(0)))
             if domain is None or (arrived is not None and not self._is_arriving(arrived)):
                 return False

@@ -18,6 +18,8 @@ from providers.kvm.records import power_of
 
 #: A guest that is still booting does not hear the power button, so it is pressed again.
 _PRESS_AGAIN_S = 10.0
+#: How long a guest may take to go down for a restart.
+RESTART_S = 60.0
 
 
 class KvmPower(Part, Power):
@@ -53,13 +55,17 @@ class KvmPower(Part, Power):
             domain = self.domain(external_id)
             if not domain.isActive():
                 raise Conflict("It does not run; start it instead.")
-            progress.report(10, "Restarting")
             if force:
+                progress.report(10, "Restarting")
                 domain.reset(0)
-            else:
-                if _power(domain) is PowerState.PAUSED:
-                    raise Conflict("It is paused; resume it first.")
-                domain.reboot(0)
+            elif _power(domain) is PowerState.PAUSED:
+                raise Conflict("It is paused; resume it first.")
+            elif not self._rebooted(domain, progress):
+                raise Conflict(
+                    f"The guest was asked to restart and did not within {RESTART_S:g} s. Reset it, or look inside."
+                )
+            elif not domain.isActive():
+                raise Conflict("It switched itself off instead of restarting; start it.")
             return self._record(domain)
 
     def pause(self, external_id: str) -> VmRecord:
@@ -85,21 +91,57 @@ class KvmPower(Part, Power):
         if _power(domain) is PowerState.PAUSED:
             # A frozen guest hears nothing.
             domain.resume()
+        return self._pressed_until(
+            lambda _: not domain.isActive(),
+            domain,
+            domain.shutdown,
+            timeout_s=timeout_s,
+            progress=progress,
+            sentence="Waiting for the guest to shut down",
+        )
+
+    def _rebooted(self, domain: Any, progress: Progress) -> bool:
+        """Ask the guest to restart and wait; whether it did, as libvirt's event says.
+
+        QEMU runs on, so nothing else tells. A process without events can only ask.
+        """
+        if not self.connection.has_events:
+            domain.reboot(0)
+            return True
+        return self._pressed_until(
+            lambda news: news.restarted or not domain.isActive(),
+            domain,
+            lambda: domain.reboot(0),
+            timeout_s=RESTART_S,
+            progress=progress,
+            sentence="Waiting for the guest to restart",
+        )
+
+    def _pressed_until(
+        self,
+        is_done: Callable[[_News], bool],
+        domain: Any,
+        press: Callable[[], object],
+        *,
+        timeout_s: float,
+        progress: Progress,
+        sentence: str,
+    ) -> bool:
         news = _News(domain.UUIDString())
         unsubscribe = self.connection.subscribe(news)
         begun = time.monotonic()
         pressed = float("-inf")
         try:
             while (now := time.monotonic()) - begun < timeout_s:
-                if not domain.isActive():
+                if is_done(news):
                     return True
                 progress.checkpoint()
                 if now - pressed >= _PRESS_AGAIN_S:
                     pressed = now
-                    _unless_already(domain.shutdown, lambda: True)
-                progress.report(min(89, int((now - begun) * 90 / timeout_s)), "Waiting for the guest to shut down")
+                    _unless_already(press, lambda: True)
+                progress.report(min(89, int((now - begun) * 90 / timeout_s)), sentence)
                 news.wait(min(1.0, timeout_s - (now - begun)))
-            return not domain.isActive()
+            return is_done(news)
         finally:
             unsubscribe()
 
@@ -113,9 +155,11 @@ class _News:
     def __init__(self, uuid: str) -> None:
         self._uuid = uuid
         self._happened = threading.Event()
+        self.restarted = False
 
     def changed(self, event: ProviderEvent) -> None:
         if event.external_id == self._uuid:
+            self.restarted = self.restarted or event.restarted
             self._happened.set()
 
     def closed(self, reason: str) -> None:

@@ -23,7 +23,7 @@ from providers.base import AlreadyExists, Conflict, PowerState, Progress, VmReco
 from providers.kvm import nvram, storage
 from providers.kvm.cloning import full_copy
 from providers.kvm.creation import attempt, owner_mark, volume_name
-from providers.kvm.ends import ARRIVING, INACTIVE, There, clear, is_moving, is_same_storage, is_shared, leave
+from providers.kvm.ends import ARRIVING, AUTOSTART, INACTIVE, There, clear, is_moving, is_same_storage, is_shared, leave
 from providers.kvm.errors import has_code, is_of_a_line
 from providers.kvm.layers import Layers, owned
 from providers.kvm.native import LibvirtError, libvirt
@@ -131,12 +131,10 @@ class Trip:
     # -- the move ---------------------------------------------------------------------------------------------------
 
     def run(self) -> VmRecord:
-        autostart = bool(self.domain.autostart())
         with ExitStack() as undo:
             self._pack_media(undo)
             arrived = self._live(undo) if self.is_active else self._cold(undo)
-        if autostart:
-            arrived.setAutostart(1)
+        self.there.settle(arrived)
         return self.there.record(arrived)
 
     def _live(self, undo: ExitStack) -> Any:
@@ -268,7 +266,6 @@ class Trip:
         # It is complete there, and says so: nothing that goes wrong from here on may undo that.
         undo.pop_all()
         leave(self.here, self.domain, self.machine, keep=not self.copy_storage)
-        attempt(partial(self.there.settle, arrived))
         return arrived
 
     def _carry(self, drive: SeenDrive, index: int, before: int, whole: int, undo: ExitStack) -> int:
@@ -374,8 +371,8 @@ class Trip:
 
     def _document(self, flags: int, arriving: str = "") -> str:
         note = self._note()
-        if arriving:
-            note = replace(note, values=(*note.values, (ARRIVING, arriving)))
+        marks = {ARRIVING: arriving, AUTOSTART: "yes" if self.domain.autostart() else ""}
+        note = replace(note, values=(*note.values, *((name, value) for name, value in marks.items() if value)))
         return of_moved(self.domain.XMLDesc(flags), note, self.luggage.files, self.luggage.ejected)
 
     def _note(self) -> Note:

@@ -24,7 +24,10 @@ class Power(ABC):
 
     @abstractmethod
     def restart(self, external_id: str, *, force: bool = False, progress: Progress = QUIET) -> VmRecord:
-        """Reboot through the guest, or reset with `force`; raises Conflict when it does not run."""
+        """Reboot through the guest, or reset with `force`.
+
+        Raises Conflict when it does not run, and where a guest that does not listen can be told from one that restarts.
+        """
 
     @abstractmethod
     def pause(self, external_id: str) -> VmRecord:

@@ -239,6 +239,7 @@ def test_a_medium_is_read_in_it_held_and_ejected(backend: Backend, guest: VmReco
 
 
 def test_it_reboots_when_asked(backend: Backend, guest: VmRecord, terminal: Terminal) -> None:
+    # It comes back as soon as the guest has gone down, and not before: a guest that did not would be a Conflict.
     assert backend.driver.power.restart(guest.external_id).power is PowerState.RUNNING
     terminal.wait_for("told-so login:")
 

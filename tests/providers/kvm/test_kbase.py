@@ -15,6 +15,7 @@ from lxml import etree
 
 from providers.kbase import Kbase, connect
 from providers.kcontract.methods import all_methods
+from providers.kvm import power
 from providers.kvm.plugin import PLUGIN
 from providers.kvm.testing import URI, Backend
 
@@ -117,8 +118,6 @@ def test_a_vm_lives_from_create_to_delete(k: Any, backend: Backend) -> None:
     assert k.vm_ports(name) == [backend.network]
     assert "vnc" in k.console(name)
     assert "serial" in k.serialconsole(name)
-    done(k.restart(name))
-    assert state(name) == "running"
     done(k.stop(name))
     assert state(name) == "shut off"
     done(k.start(name))
@@ -128,6 +127,19 @@ def test_a_vm_lives_from_create_to_delete(k: Any, backend: Backend) -> None:
     assert name not in virsh("list", "--all", "--name").split()
     assert not {path for path in mine if Path(path).name in volumes(backend)}
     assert f"{backend.name}.qcow2" in volumes(backend), "the image stays"
+
+
+def test_a_guest_that_does_not_listen_has_not_restarted(
+    k: Any, backend: Backend, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is empty, so nobody hears the button; the hypervisor takes the request all the same."""
+    monkeypatch.setattr(power, "RESTART_S", 2.0)
+    done(k.start(name))
+    result = k.restart(name)
+    assert result["result"] == "failure"
+    assert "did not within 2 s" in result["reason"]
+    assert state(name) == "running"
+    done(k.stop(name))
 
 
 def test_a_vm_is_changed(k: Any, backend: Backend, name: str) -> None:

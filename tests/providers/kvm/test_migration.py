@@ -257,7 +257,7 @@ here.migration.migrate(sys.argv[1], there, copy_storage=True)
 
 
 def test_a_move_from_host_to_host_goes_on_without_the_worker(here: Host, there: Host, make_vm: MakeVm) -> None:
-    vm = make_vm()
+    vm = make_vm(autostart=True)
     command = ["qemu-io", "-c", "write -P 7 0 48M", first_disk(vm).volume]
     subprocess.run(command, check=True, capture_output=True)
     mark_disk(here.driver, vm, "travels")
@@ -279,12 +279,13 @@ def test_a_move_from_host_to_host_goes_on_without_the_worker(here: Host, there: 
         assert there.driver.machines.get(vm.external_id).power is PowerState.RUNNING
         assert migration.discard(vm.external_id, target) is True
         assert here.files() == set()
+        assert there.driver.machines.get(vm.external_id).autostart is True
     there.driver.power.stop(vm.external_id, force=True)
     assert read_mark(there.driver, there.driver.machines.get(vm.external_id)) == "travels"
 
 
 def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, make_vm: MakeVm) -> None:
-    vm = make_vm()
+    vm = make_vm(autostart=True)
     mark_disk(here.driver, vm, "travels")
     migrate = here.driver.migration.migrate
     with (
@@ -296,7 +297,7 @@ def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, m
     assert here.vms() == there.vms() == {vm.name}, "It died with the VM complete at both ends."
     moved = migrate(vm.external_id, there.driver, copy_storage=True)
     assert (here.vms(), here.files()) == (set(), set())
-    assert (moved.metadata, read_mark(there.driver, moved)) == ({}, "travels")
+    assert (moved.metadata, moved.autostart, read_mark(there.driver, moved)) == ({}, True, "travels")
     again = migrate(vm.external_id, there.driver, copy_storage=True)
     assert again.external_id == vm.external_id
 
@@ -305,7 +306,7 @@ def test_a_move_that_died_is_finished_by_the_next_run(here: Host, there: Host, m
 def test_a_move_over_shared_storage_that_died_keeps_the_disks(
     here: Host, there: Host, make_vm: MakeVm, moment: str
 ) -> None:
-    vm = make_vm()
+    vm = make_vm(autostart=True)
     mark_disk(here.driver, vm, "shared")
     shared = there.raw.storagePoolCreateXML(pool_document(name="shared", type_="dir", path=str(here.images)), 0)
     migrate = here.driver.migration.migrate
@@ -319,7 +320,7 @@ def test_a_move_over_shared_storage_that_died_keeps_the_disks(
             migrate(vm.external_id, there.driver)
         moved = migrate(vm.external_id, there.driver)
         assert here.vms() == set()
-        assert read_mark(there.driver, moved) == "shared"
+        assert (moved.autostart, read_mark(there.driver, moved)) == (True, "shared")
         there.driver.machines.delete(vm.external_id)
         assert here.files() == set()
     finally:

@@ -105,10 +105,6 @@ class ImagePages(ResourceListPages[Image]):
             "pool": Pool.objects.filter(provider=resource.provider_id, external_id=resource.pool).first(),
         }
 
-    @staticmethod
-    def _may_download(user: User, image: Image) -> bool:
-        return user.is_superuser or (image.project_id is not None and allowed_somewhere(user, "image.create"))
-
     def users(self, request: HttpRequest, resource: Image) -> Users:
         return users_of(
             machines_at([resource.provider_id], person=user_of(request), external_ids=set(resource.used_by))

@@ -80,6 +80,8 @@ class Page:
     unreachable: list[Provider]
     #: How many providers the machines are of, before the filters of the page narrow them.
     known_providers: int = 0
+    #: Whether there is a project whose machines this person may see.
+    in_project: bool = True
     active_jobs: int = 0
     is_filtered: bool = False
     pages: int = field(init=False)
@@ -223,6 +225,7 @@ def page(user: Person, filters: Filters, *, number: int = 1, size: int = 50) -> 
         projects=dict(sorted(by_project.items())),
         unreachable=[providers[pk] for pk in sorted(unreachable & {group.provider_id for group in narrowed})],
         known_providers=len(providers),
+        in_project=bool(projects),
         active_jobs=len(active),
         is_filtered=bool(filters.text or filters.state or filters.provider or filters.project),
     )

@@ -1,7 +1,7 @@
 // In full screen, where the browser can (Keyboard Lock), the keys that are otherwise its own or the desktop's go to the
 // machine: Escape, Alt Tab, Ctrl W. Only while the screen has the keyboard, so that whoever gave it back can leave.
 export class Lock {
-  #screen; #hint; #drives; #wanted = false;
+  #screen; #hint; #drives; #wanted = false; #shown;
 
   // `drives()`: whether the machine gets this page's keys.
   constructor(screen, hint, drives) {
@@ -27,6 +27,10 @@ export class Lock {
   // With the lock Escape is the machine's, and leaves when it is held; without it Escape leaves at once.
   #tell(isFull, isLocked) {
     const shown = isFull && (isLocked ? "locked" : "free");
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     this.#hint.querySelectorAll("[data-console-leave]").forEach((one) => { one.hidden = one.dataset.consoleLeave !== shown; });
+    // What it says is new, so it fades from the beginning again.
+    this.#hint.getAnimations().forEach((fading) => { fading.cancel(); fading.play(); });
   }
 }

@@ -238,6 +238,10 @@ def test_keys_are_held_sent_and_given_back(windows: Windows, vm: VirtualMachine,
         page.locator("canvas").click()
         page.keyboard.press("Shift+Escape")
         assert page.evaluate("document.activeElement.className") == "console-back"
+        # How to get out stays to be read also where nothing may move.
+        page.emulate_media(reduced_motion="reduce")
+        page.locator("canvas").click()
+        assert page.locator("[data-console-hint]").evaluate("(hint) => getComputedStyle(hint).opacity") == "1"
         with page.expect_popup() as popup:
             page.locator("[data-console-do=detach]").click()
         expect(page, "[data-console-title]").to_contain_text("window of its own")

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.core.cache import cache
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -83,6 +84,13 @@ def works(link: GuestLink) -> bool:
     except Refused as refused:
         return refused.closing.code is not Code.NOT_ALLOWED
     return True
+
+
+def sweep() -> int:
+    """Delete links 90 days after their end; sessions keep whom they were for."""
+    before = timezone.now() - grants.KEPT_FOR
+    count, _ = GuestLink.objects.filter(Q(expires_at__lt=before) | Q(revoked_at__lt=before)).delete()
+    return count
 
 
 def _tries_too_often(address: str | None) -> bool:

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from providers.base import ConsoleKind
 from vms.choices import Presence
-from vms.console import grants, serial_log, sessions
+from vms.console import grants, guest_links, serial_log, sessions
 from vms.console.serial_lines import Wanted
 from vms.models import VirtualMachine
 
@@ -28,8 +28,9 @@ def wanted() -> dict[int, Wanted]:
 
 
 def sweep() -> None:
-    """Once an hour: grants nobody used, old history, and logs of machines that are gone."""
+    """Once an hour: grants nobody used, links long over, old history, and logs of machines that are gone."""
     grants.sweep()
+    guest_links.sweep()
     sessions.sweep()
     there = VirtualMachine.objects.exclude(presence=Presence.DELETED).values_list("uuid", flat=True)
     serial_log.sweep({str(uuid) for uuid in there})

@@ -223,3 +223,16 @@ def test_a_guests_grant_is_bound_to_session_and_number(
     # A link is worth no more than the right of who made it.
     Membership.objects.filter(user=alice).delete()
     assert guest.wait_closed() == Code.NOT_ALLOWED
+
+
+@pytest.mark.django_db
+def test_links_long_over_are_swept_and_their_sessions_still_say_who(vm: VirtualMachine, alice: User) -> None:
+    old, taken_back, fresh = (made(vm, alice).link for _ in range(3))
+    long_ago = timezone.now() - timedelta(days=91)
+    GuestLink.objects.filter(pk=old.pk).update(expires_at=long_ago)
+    GuestLink.objects.filter(pk=taken_back.pk).update(revoked_at=long_ago)
+    ConsoleSession.objects.create(vm=vm, guest_link=old, who="Gina", kind="serial", active_at=long_ago)
+    assert guest_links.sweep() == 2
+    assert list(GuestLink.objects.all()) == [fresh]
+    session = ConsoleSession.objects.get()
+    assert (session.who, session.guest_link) == ("Gina", None)

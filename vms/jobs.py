@@ -281,6 +281,9 @@ def delete_again(vm: VirtualMachine, job: Job) -> None:
 def delete(job: Job, reporter: Reporter) -> dict[str, Any]:
     """A machine that is gone already is as good as deleted; the row stays as history."""
     vm = vm_of(job)
+    if vm.is_protected:
+        # Somebody was quicker than the queue.
+        raise Failed("It is protected from deletion; its settings take that back.", "conflict")
     with open_driver(vm.provider) as driver:
         try:
             driver.machines.delete(

@@ -10,7 +10,7 @@ from django.test import Client
 
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job
-from tests.vms.conftest import MakeMachine, Press
+from tests.vms.conftest import MakeMachine, Press, at_provider
 from vms.choices import Presence
 from vms.models import VirtualMachine
 
@@ -45,6 +45,21 @@ def test_a_protected_machine_is_deleted_by_nobody_until_that_is_taken_back(
     client_of(alice).post(f"/vms/{vm.uuid}/do/delete", {"confirmed": "1", "typed": "db"})
     assert [(job.kind, job.state, job.reason) for job in run_jobs()] == [("vm.delete", "succeeded", "")]
     assert VirtualMachine.objects.get(pk=vm.pk).presence == Presence.DELETED
+
+
+def test_what_is_protected_while_its_deletion_waits_is_kept(
+    machine: MakeMachine,
+    alice: User,
+    client_of: Callable[[User], Client],
+    run_jobs: Callable[[], list[Job]],
+) -> None:
+    vm = machine("db")
+    client_of(alice).post(f"/vms/{vm.uuid}/do/delete", {"confirmed": "1", "typed": "db"})
+    VirtualMachine.objects.filter(pk=vm.pk).update(is_protected=True)
+    (job,) = run_jobs()
+    assert (job.state, "protected from deletion" in job.reason) == ("failed", True)
+    assert VirtualMachine.objects.get(pk=vm.pk).presence == Presence.PRESENT
+    assert at_provider(vm)
 
 
 def test_among_many_the_protected_are_left_out_and_that_is_said(

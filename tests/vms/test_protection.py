@@ -59,7 +59,7 @@ def test_what_is_protected_while_its_deletion_waits_is_kept(
     (job,) = run_jobs()
     assert (job.state, "protected from deletion" in job.reason) == ("failed", True)
     assert VirtualMachine.objects.get(pk=vm.pk).presence == Presence.PRESENT
-    assert at_provider(vm)
+    assert at_provider(vm).name == "db"
 
 
 def test_among_many_the_protected_are_left_out_and_that_is_said(

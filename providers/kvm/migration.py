@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from providers.kvm.native import LibvirtError, libvirt
 from providers.kvm.part import Part
 from providers.kvm.trip import Trip
 from providers.kvm.xml.domain_reader import SeenMachine, read_machine
+
+#: Between the end of a VM here and that of its definition.
+_LEAVING_S = 0.5
 
 
 class KvmMigration(Part, Migration):
@@ -94,10 +98,17 @@ class KvmMigration(Part, Migration):
         with vendor_calls():
             domain = self.domain_or_none(external_id)
             try:
+                if domain is not None and not domain.isActive():
+                    # One that has just arrived over there is still defined here for a moment.
+                    time.sleep(_LEAVING_S)
+                    return False
                 return domain is not None and is_moving(domain)
             except LibvirtError as exc:
                 if has_code(exc, libvirt.VIR_ERR_NO_DOMAIN):
                     return False
+                if has_code(exc, libvirt.VIR_ERR_OPERATION_INVALID):
+                    # It stopped between the two questions; the next one tells.
+                    return True
                 raise
 
     def _finished(self, domain: Any, machine: SeenMachine, there: There, arrived: Any) -> VmRecord:

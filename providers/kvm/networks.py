@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
@@ -37,6 +38,9 @@ _INACTIVE = libvirt.VIR_NETWORK_XML_INACTIVE
 _NEED_RANGE = frozenset({NetworkMode.NAT, NetworkMode.ROUTE, NetworkMode.OPEN})
 #: What is tried, in this order, for a network whose range nobody chose.
 _FREE_RANGES = tuple(f"192.168.{third}.0/24" for third in range(100, 250))
+
+#: What libvirt says where another network was given the bridge meanwhile that it had chosen for this one.
+_BRIDGE_TAKEN = re.compile(r"creating bridge interface .*File exists|bridge name .* already in use")
 
 #: Devices that libvirt makes for cards and networks; nothing else is plugged into them.
 _NOT_THE_HOSTS = ("vnet", "macvtap", "macvlan")
@@ -85,14 +89,26 @@ class KvmNetworks(Part, Networks):
                 raise AlreadyExists(f"A network called “{spec.name}” exists already.", field="name")
             wish = wish_of(spec, self._host(spec))
             _refuse_overlap(wish, existing)
-            network = self.raw.networkDefineXML(write(new(wish)))
-            try:
-                network.setAutostart(1 if spec.autostart else 0)
-                self._start(network)
-            except Exception:
-                network.undefine()
-                raise
+            network = self._made(write(new(wish)), autostart=spec.autostart)
             return self._record(network)
+
+    def _made(self, document: str, *, autostart: bool) -> Any:
+        """Define and start it. Two that are made at once are now and then given the same bridge by libvirt."""
+        attempts_left = 3
+        while True:
+            attempts_left -= 1
+            network = None
+            try:
+                network = self.raw.networkDefineXML(document)
+                network.setAutostart(1 if autostart else 0)
+                self._start(network)
+            except Exception as exc:
+                if network is not None:
+                    network.undefine()
+                if not attempts_left or not _BRIDGE_TAKEN.search(str(exc)):
+                    raise
+            else:
+                return network
 
     def update(self, external_id: str, spec: NetworkSpec) -> NetworkRecord:
         """Change what differs, and leave in its document what the portal has no words for.

@@ -38,6 +38,7 @@ from providers.kvm import storage
 from providers.kvm.config import KvmConfig
 from providers.kvm.driver import KvmDriver
 from providers.kvm.errors import vendor_calls
+from providers.kvm.native import LibvirtError
 from providers.kvm.plugin import PLUGIN
 from providers.kvm.xml.network_edit import network_document
 from providers.kvm.xml.networks import Range
@@ -109,7 +110,12 @@ class Backend:
 
     def _network(self, name: str) -> str:
         """An isolated network without addresses: it needs no free range, and no dnsmasq."""
-        network = self.raw.networkCreateXML(network_document(name=name))
+        document = network_document(name=name)
+        try:
+            network = self.raw.networkCreateXML(document)
+        except LibvirtError:
+            # Two processes that begin at once may be given the same bridge.
+            network = self.raw.networkCreateXML(document)
         self._undo.append(network.destroy)
         return name
 

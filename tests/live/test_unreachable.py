@@ -101,7 +101,8 @@ def test_a_dead_libvirtd_is_said_costs_no_page_its_time_and_recovers(
         # The open page hears it by itself.
         expect(row).to_contain_text("nreachable", timeout=60_000)
         expect(page.locator("body")).to_contain_text("since")
-        assert load_s(page, f"{portal.url}/vms/") < max(2 * healthy_s, 0.1)
+        # Whoever asked the dead one would wait for seconds.
+        assert load_s(page, f"{portal.url}/vms/") < max(2 * healthy_s, 0.5)
     finally:
         come_back(private)
     # An unreachable machine's row says "Running" too: as what was last known.

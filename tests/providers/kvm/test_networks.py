@@ -28,6 +28,7 @@ from providers.base import (
     StaticLease,
 )
 from providers.kvm.network_addresses import address_range
+from providers.kvm.networks import KvmNetworks
 from providers.kvm.testing import Backend
 from providers.kvm.xml.network_edit import network_document
 from providers.testing import Unavailable
@@ -97,6 +98,32 @@ def test_a_network_of_each_mode_is_what_libvirt_has(make_network: MakeNetwork, m
     assert root.xpath("string(ip/@address)") == network.gateway
     assert Path(f"/sys/class/net/{network.bridge}/mtu").read_text().strip() == "1400"
     assert asked(network.gateway, "nobody.lab.test") == []
+
+
+def test_where_another_takes_the_bridge_that_libvirt_chose_it_gets_one_of_its_own(
+    make_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libvirt chooses a name that is free when a network is defined, and makes the bridge when it starts."""
+    taken: list[str] = []
+    start = KvmNetworks._start
+
+    def too_late(networks: KvmNetworks, network: Any) -> None:
+        if not taken:
+            taken.append(network.bridgeName())
+            subprocess.run(["ip", "link", "add", taken[0], "type", "bridge"], check=True)
+        start(networks, network)
+
+    monkeypatch.setattr(KvmNetworks, "_start", too_late)
+    try:
+        network = make_network()
+        assert network.is_active
+        assert bridge_of(network) not in taken
+    finally:
+        subprocess.run(["ip", "link", "del", *taken], check=True)
+
+
+def bridge_of(network: NetworkRecord) -> str:
+    return str(etree.fromstring(virsh("net-dumpxml", network.name).encode()).xpath("string(bridge/@name)"))
 
 
 def test_a_name_that_is_hard_to_write_is_kept(backend: Backend, make_network: MakeNetwork) -> None:

@@ -396,7 +396,8 @@ def test_a_running_guest_sees_what_is_done_to_its_cards(
         assert added.pending == ()
         until(tells("ip -4 addr show dev eth1", f"inet {base}.77/24"), 120)
         assert OTHER_MAC in shell.says("ip link show dev eth1")
-        assert f"{base}.77/24" in virsh("domifaddr", guest.name)
+        # The helper of the DHCP server writes it down after the guest has it.
+        until(lambda: f"{base}.77/24" in virsh("domifaddr", guest.name), 20)
         lease = next(row for row in backend.driver.networks.leases(first.name) if row.mac == OTHER_MAC)
         assert (lease.address, lease.is_static, lease.expires_at is not None) == (f"{base}.77", True, True)
         assert set(backend.driver.networks.get(first.name).used_by) == {guest.external_id}

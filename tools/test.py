@@ -104,7 +104,8 @@ def main() -> int:
     with libvirt() as answers:
         if not answers:
             say("libvirt", "does not answer; tests that need it are left out")
-        workers = os.environ.get("KVWEB_TEST_WORKERS", "auto")
+        # One more than there are processors: much of a run is waiting for guests that boot.
+        workers = os.environ.get("KVWEB_TEST_WORKERS", str(len(os.sched_getaffinity(0)) + 1))
         # How they are spread is written in tests/spread.py.
         spread = [] if workers == "0" else ["-n", workers]
         sys.stdout.flush()

@@ -5,12 +5,11 @@ Only what the form says counts: neither the worker's environment nor a clouds.ya
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 from keystoneauth1 import exceptions as keystone
@@ -41,7 +40,7 @@ class Cloud:
         """Raises Unreachable, AuthenticationFailed, InvalidRequest with the field that is wrong."""
         self.config = config
         self.is_open = True
-        self._ca_file: Path | None = None
+        self._ca_file: int | None = None
         self.cache: dict[str, tuple[float, Any]] = {}
         try:
             self.session = Session(auth=_plugin(config), verify=self._verify(), timeout=config.timeout_s)
@@ -60,7 +59,7 @@ class Cloud:
     def close(self) -> None:
         self.is_open = False
         if self._ca_file is not None:
-            self._ca_file.unlink(missing_ok=True)
+            os.close(self._ca_file)
             self._ca_file = None
         session = getattr(self, "session", None)
         if session is not None:
@@ -194,14 +193,16 @@ class Cloud:
         return wanted or next(iter(found))
 
     def _verify(self) -> bool | str:
-        """What certificates are held against; the SDK takes an authority as a file only."""
-        pem = self.config.ca
-        if not pem:
+        """What certificates are held against.
+
+        The SDK takes an authority as a file only; one in memory (memfd_create(2)) is gone with its process.
+        """
+        if not self.config.ca:
             return True
-        with tempfile.NamedTemporaryFile("w", prefix="kvweb-ca-", suffix=".pem", delete=False) as file:
-            file.write(pem + "\n")
-        self._ca_file = Path(file.name)
-        return file.name
+        self._ca_file = os.memfd_create("kvweb-ca")
+        with open(self._ca_file, "w", closefd=False) as file:
+            file.write(self.config.ca + "\n")
+        return f"/proc/self/fd/{self._ca_file}"
 
 
 def clock_skew_s(date: str) -> float:

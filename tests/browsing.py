@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from kvweb.accounts.models import User
 
 PROGRAM = Path("/usr/bin/chromium")
 AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
+
+WHOLE = "document.readyState === 'complete' && !document.documentElement.hasAttribute('data-loads-again')"
 
 OpenPage = Callable[..., Any]
 
@@ -48,6 +51,7 @@ def open_page(chromium: Any, live_server: Any, client_of: Callable[[User], Clien
         context.route("**/events?*", lambda route: route.abort())
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto = partial(whole, page, page.goto)
         page.goto(live_server.url + address)
         return page
 
@@ -55,3 +59,24 @@ def open_page(chromium: Any, live_server: Any, client_of: Callable[[User], Clien
     for context in contexts:
         context.close()
     assert errors == []
+
+
+def whole(page: Any, goto: Callable[..., Any], address: str, **values: Any) -> Any:
+    """Go there. Guests that start on this host change its network, and a page that lost a part by that loads again."""
+    answer = goto(address, **values)
+    page.wait_for_function(WHOLE)
+    return answer
+
+
+def faults(page: Any, *, within: str = "", **options: Any) -> list[str]:
+    """What axe finds wrong with the page as it stands, or with a part of it: the rule, and the first places."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        """async ([within, options]) => {
+            const where = within ? document.querySelector(within) : document;
+            return (await axe.run(where, { resultTypes: ["violations"], ...options })).violations;
+        }""",
+        [within, options],
+    )
+    return [f"{each['id']} at {[node['target'] for node in each['nodes'][:3]]}" for each in found]

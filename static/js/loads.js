@@ -17,6 +17,7 @@
     if (tried.length >= MOST) return false;
     sessionStorage.setItem("loaded-again", JSON.stringify([...tried, Date.now()]));
     isLoading = true;
+    document.documentElement.setAttribute("data-loads-again", "");
     setTimeout(() => location.reload(), tried.length * PAUSE_MS);
     return true;
   };

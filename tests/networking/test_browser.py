@@ -13,7 +13,7 @@ from providers.models import Provider
 from providers.pool import driver_for
 from storage import volume_inventory
 from storage.models import Pool, Volume
-from tests.browsing import AXE, OpenPage
+from tests.browsing import OpenPage, faults
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -56,9 +56,7 @@ def test_pages_are_accessible_and_fit(
     found = []
     for address in addresses:
         page.goto(origin + address)
-        page.evaluate(AXE.read_text())
-        result = page.evaluate("axe.run(document)")
-        found += [f"{address}: {item['id']} at {item['nodes'][0]['target']}" for item in result["violations"]]
+        found += [f"{address}: {fault}" for fault in faults(page)]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{address} is wider than the window.")
     assert found == []

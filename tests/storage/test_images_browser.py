@@ -12,7 +12,7 @@ from kvweb.portal.inventory import sync
 from providers.models import Provider
 from providers.pool import driver_for
 from storage.models import Image, Pool, Upload
-from tests.browsing import AXE, OpenPage
+from tests.browsing import OpenPage, faults
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -50,9 +50,7 @@ def test_pages_are_accessible(
     found = []
     for address in addresses:
         page.goto(origin + address)
-        page.evaluate(AXE.read_text())
-        result = page.evaluate("axe.run(document)")
-        found += [f"{address}: {item['id']} at {item['nodes'][0]['target']}" for item in result["violations"]]
+        found += [f"{address}: {fault}" for fault in faults(page)]
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{address}: {wider} pixels wider than the window"] if wider > 0 else []
     assert found == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from pytest_django import Settings
 from kvweb.accounts.models import User
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
-from tests.browsing import AXE
+from tests.browsing import faults
 from tests.conftest import PASSWORD
 from tests.vms.conftest import MakeMachine
 from vms.models import VirtualMachine
@@ -139,19 +138,12 @@ def test_tabs_and_dialogs_can_be_read_and_used_by_everybody(
     origin, found = page.url.partition("/vms/")[0], []
     for tab, dialogs in DIALOGS.items():
         page.goto(f"{origin}/vms/{vm.uuid}/{tab}")
-        page.evaluate(AXE.read_text())
-        found += faults_of(page)
+        found += faults(page)
         for dialog in dialogs:
             page.evaluate(OPEN, f"/vms/{vm.uuid}/ask/{dialog}")
             page.locator("dialog[open] h2").wait_for()
             # It rises into its place; while it does, its colours are mixed.
             page.wait_for_timeout(200)
-            found += faults_of(page)
+            found += faults(page)
             page.keyboard.press("Escape")
     assert not found, "\n".join(found)
-
-
-def faults_of(page: Any) -> list[str]:
-    """What axe finds wrong with the page as it stands."""
-    result = page.evaluate("axe.run(document)")
-    return [f"{one['id']}: {json.dumps([node['target'] for node in one['nodes'][:3]])}" for one in result["violations"]]

@@ -204,7 +204,7 @@ def test_a_folder_is_switched_on_and_off_now_and_with_its_host(backend: Backend,
         assert Path(made.path).is_dir()
         assert name in virsh("pool-list", "--name")
         vm = make_vm(disks=(DiskSpec(size_gib=1, pool=name),), start=True)
-        loose = backend.driver.volumes.create(VolumeSpec(name="loose.qcow2", size_gib=1, pool=name))
+        loose = backend.driver.volumes.create(VolumeSpec(name=f"{name}-loose.qcow2", size_gib=1, pool=name))
         with pytest.raises(Conflict, match="running VM"):
             pools.update(name, active=False)
         backend.driver.power.stop(vm.external_id, force=True)

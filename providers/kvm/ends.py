@@ -16,10 +16,10 @@ from providers.kvm.inventory import Inventory
 from providers.kvm.layers import Layers
 from providers.kvm.machines import KvmMachines
 from providers.kvm.native import libvirt
+from providers.kvm.ownership import note_of, write_note
 from providers.kvm.part import Part
-from providers.kvm.xml import note
-from providers.kvm.xml.build import read, write
-from providers.kvm.xml.domain_reader import SeenMachine, read_machine
+from providers.kvm.xml.build import read
+from providers.kvm.xml.domain_reader import SeenMachine
 
 INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 
@@ -50,15 +50,13 @@ class There(Part):
 
     def settle(self, domain: Any) -> None:
         """Bring about what its marks say that is still to do, and forget that it was on its way; twice is fine."""
-        known = read_machine(domain.XMLDesc(INACTIVE)).note
+        known = note_of(domain)
         marks = {name for name, _ in known.values} & {ARRIVING, AUTOSTART}
         if AUTOSTART in marks:
             domain.setAutostart(1)
         if marks:
             values = tuple(pair for pair in known.values if pair[0] not in marks)
-            fragment = write(note.to_fragment(replace(known, values=values)))
-            flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG | (libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0)
-            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, fragment, note.PREFIX, note.NAMESPACE, flags)
+            write_note(domain, replace(known, values=values))
 
     @property
     def migration_uri(self) -> str:

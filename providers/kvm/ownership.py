@@ -43,6 +43,11 @@ def affected(domain: Any) -> int:
     return int(live | (libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0))
 
 
-def _write(domain: Any, volumes: tuple[str, ...]) -> None:
-    text = write(note.to_fragment(replace(note_of(domain), volumes=volumes)))
+def write_note(domain: Any, changed: Note) -> None:
+    """Write that down in its place, for now and for the next start."""
+    text = write(note.to_fragment(changed))
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, note.PREFIX, note.NAMESPACE, affected(domain))
+
+
+def _write(domain: Any, volumes: tuple[str, ...]) -> None:
+    write_note(domain, replace(note_of(domain), volumes=volumes))

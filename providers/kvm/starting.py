@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from providers.kvm.native import libvirt
-from providers.kvm.xml import note
-from providers.kvm.xml.build import write
+from providers.kvm.ownership import write_note
 from providers.kvm.xml.domain_reader import read_machine
 
 
@@ -22,6 +21,4 @@ def start(domain: Any) -> None:
         domain.create()
         return
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_RESET_NVRAM)
-    fragment = write(note.to_fragment(replace(known, fresh_firmware=False)))
-    both = libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_AFFECT_LIVE
-    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, fragment, note.PREFIX, note.NAMESPACE, both)
+    write_note(domain, replace(known, fresh_firmware=False))

@@ -79,7 +79,9 @@ def test_deletion_by_keyboard_waits_for_the_name(make_vm: Any, alice: User, open
     assert submit.is_disabled()
     page.wait_for_function("document.activeElement.name === 'typed'")
     page.keyboard.type("web")
-    page.keyboard.press("Enter")
+    # The row says it at the press, before the portal has answered.
+    with page.expect_response("**/do/delete"):
+        page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('.state').innerText.includes('Deleting')")
     assert Job.objects.get().kind == "vm.delete"
 

@@ -46,6 +46,17 @@ def names_at(provider: Provider) -> list[str]:
         return [record.name for record in driver.machines.list()]
 
 
+def look_at_both(vm: VirtualMachine, target: Provider) -> Job:
+    """What is queued after a move that nobody saw the end of."""
+    return Job.objects.create(
+        kind="vm.locate",
+        title="Look",
+        subject=vm.subject,
+        queue=target.place.queue,
+        params={"target": str(target.uuid)},
+    )
+
+
 @pytest.mark.parametrize("start", [False, True])
 def test_a_machine_moves_and_keeps_its_page(
     machine: MakeMachine, press: Press, alice: User, hall_b: Provider, client_of: ClientOf, start: bool
@@ -99,13 +110,7 @@ def test_a_sync_of_the_target_that_came_first_makes_room(
     vm.refresh_from_db()
     assert vm.presence == Presence.MISSING
     stray = VirtualMachine.objects.get(provider=hall_b)
-    Job.objects.create(
-        kind="vm.locate",
-        title="Look",
-        subject=vm.subject,
-        queue=hall_b.place.queue,
-        params={"target": str(hall_b.uuid)},
-    )
+    look_at_both(vm, hall_b)
     run_jobs()
     vm.refresh_from_db()
     stray.refresh_from_db()
@@ -150,13 +155,7 @@ def test_a_move_that_goes_on_by_itself_is_waited_for(
 
     monkeypatch.setattr(FakeMigration, "is_under_way", is_under_way)
     monkeypatch.setattr("vms.migration_jobs._LOOK_EVERY_S", 0.0)
-    job = Job.objects.create(
-        kind="vm.locate",
-        title="Look",
-        subject=vm.subject,
-        queue=hall_b.place.queue,
-        params={"target": str(hall_b.uuid)},
-    )
+    job = look_at_both(vm, hall_b)
     run_jobs()
     vm.refresh_from_db()
     assert (vm.provider, vm.presence, len(looks)) == (hall_b, Presence.PRESENT, 3)

@@ -16,8 +16,6 @@ from kvweb.accounts.models import User
 PROGRAM = Path("/usr/bin/chromium")
 AXE = Path(settings.NODE_MODULES) / "axe-core/axe.min.js"
 
-WHOLE = "document.readyState === 'complete' && !document.documentElement.hasAttribute('data-loads-again')"
-
 OpenPage = Callable[..., Any]
 
 
@@ -51,8 +49,7 @@ def open_page(chromium: Any, live_server: Any, client_of: Callable[[User], Clien
         context.route("**/events?*", lambda route: route.abort())
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto = partial(whole, page, page.goto)
-        page.goto(live_server.url + address)
+        steady(page).goto(live_server.url + address)
         return page
 
     yield open_as
@@ -61,11 +58,31 @@ def open_page(chromium: Any, live_server: Any, client_of: Callable[[User], Clien
     assert errors == []
 
 
-def whole(page: Any, goto: Callable[..., Any], address: str, **values: Any) -> Any:
-    """Go there. Guests that start on this host change its network, and a page that lost a part by that loads again."""
-    answer = goto(address, **values)
-    page.wait_for_function(WHOLE)
-    return answer
+def steady(page: Any) -> Any:
+    """The page, which goes somewhere again when a part of what is there was dropped on its way.
+
+    Guests that start on this host change its network, and Chromium then drops what it is loading
+    (ERR_NETWORK_CHANGED): a page without its program does little. People load it again, and so do tests.
+    """
+    lost: list[str] = []
+
+    def failed(request: Any) -> None:
+        if "NETWORK_CHANGED" in (request.failure or "") and request.resource_type in {"script", "stylesheet"}:
+            lost.append(request.url)
+
+    def again(go: Callable[..., Any], *where: str, **values: Any) -> Any:
+        lost.clear()
+        answer = go(*where, **values)
+        for _ in range(2):
+            if not lost:
+                break
+            lost.clear()
+            answer = go(*where, **values)
+        return answer
+
+    page.on("requestfailed", failed)
+    page.goto, page.reload = partial(again, page.goto), partial(again, page.reload)
+    return page
 
 
 def faults(page: Any, *, within: str = "", **options: Any) -> list[str]:

@@ -81,7 +81,7 @@ class Page {
       return await Promise.race([import(MODULES[this.root.dataset.console]), late]);
     } catch (error) {
       console.warn("The console was not loaded:", error);
-      if (window.loadAgain()) return new Promise(() => {});
+      if (window.reloadConsole()) return new Promise(() => {});
       this.show("ended", { sentence: "The console's own program could not be loaded" });
       this.find("again").addEventListener("click", () => location.reload());
       return new Promise(() => {});

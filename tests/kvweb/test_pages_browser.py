@@ -137,51 +137,6 @@ def test_the_keyboard_reaches_everything(make_vm: Any, alice: User, open_page: C
     assert page.locator("#keys-help").is_visible()
 
 
-def test_a_page_that_lost_a_part_on_its_way_is_loaded_again(alice: User, open_page: Callable[..., Any]) -> None:
-    """Browsers drop what they load when the network changes; a page without its program looks whole and does little."""
-    page = open_page(alice, "/")
-    drops = {"left": 1}
-
-    def drop(route: Any) -> None:
-        drops["left"] -= 1
-        route.abort("internetdisconnected") if drops["left"] >= 0 else route.continue_()
-
-    page.route("**/js/rows.js", drop)
-    page.goto(page.url + "jobs/")
-    page.wait_for_function("JSON.parse(sessionStorage.getItem('loaded-again') ?? '[]').length >= 1")
-    page.wait_for_load_state("networkidle")
-    page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.id") == "search"
-    # What is lost again and again is not asked for without end.
-    drops["left"] = 100
-    page.reload()
-    page.wait_for_function("JSON.parse(sessionStorage.getItem('loaded-again')).length === 3")
-    page.wait_for_timeout(1500)
-    # Fewer where a network that changed has cost one already.
-    assert 100 - 3 <= drops["left"] < 100
-
-
-def test_the_answer_to_a_form_is_not_sent_again_for_a_part_that_was_lost(
-    alice: User, open_page: Callable[..., Any]
-) -> None:
-    page = open_page(alice, "/vms/create")
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.method) if request.method == "POST" else None)
-    page.route("**/js/kept.js", lambda route: route.abort("internetdisconnected"))
-    page.evaluate("""() => {
-        const form = document.createElement("form");
-        form.method = "post";
-        form.action = "/projects/";
-        form.append(document.querySelector("input[name=csrfmiddlewaretoken]").cloneNode());
-        document.body.append(form);
-        form.submit();
-    }""")
-    page.wait_for_url("**/projects/")
-    page.wait_for_timeout(1500)
-    assert sent == ["POST"]
-    assert page.evaluate("document.documentElement.hasAttribute('data-answers-form')")
-
-
 def test_all_that_match_are_selected_and_named_before_they_go(
     make_vm: Any, alice: User, open_page: Callable[..., Any]
 ) -> None:

@@ -11,6 +11,7 @@ import libvirt
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browsing import steady
 from tools.trial.chromium import CHROMIUM
 from tools.trial.hypervisor import what_libvirt_had
 from tools.trial.portal import Portal
@@ -60,7 +61,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh browser window; a test that ends with an error in the page's own code fails."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(30_000)
-    window = context.new_page()
+    window = steady(context.new_page())
     errors: list[str] = []
     window.on("pageerror", lambda error: errors.append(str(error)))
     # Shown by pytest when a test fails: what could not be loaded, and what the pages' scripts said.

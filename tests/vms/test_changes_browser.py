@@ -11,7 +11,7 @@ from pytest_django import Settings
 from kvweb.accounts.models import User
 from kvweb.jobs import services as jobs
 from kvweb.jobs.models import Job
-from tests.browsing import faults
+from tests.browsing import faults, steady
 from tests.conftest import PASSWORD
 from tests.vms.conftest import MakeMachine
 from vms.models import VirtualMachine
@@ -41,7 +41,7 @@ def vm(machine: MakeMachine) -> VirtualMachine:
 @pytest.fixture
 def open_tab(chromium: Any, live_server: Any, alice: User, vm: VirtualMachine) -> Iterator[Callable[[str], Any]]:
     """Alice at a tab of her machine; errors of the page's own scripts fail the test."""
-    page = chromium.new_page()
+    page = steady(chromium.new_page())
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
 

@@ -11,6 +11,7 @@ from kvweb.accounts.models import User
 from networking.models import Network
 from providers.models import Health, Provider
 from storage.models import Image
+from tests.browsing import steady
 from tests.conftest import PASSWORD
 from vms.flavors import default_flavors
 from vms.models import VirtualMachine
@@ -28,7 +29,7 @@ def page(chromium: Any, live_server: Any, alice: User, fake_provider: Provider) 
     for provider, image in ((fake_provider, "debian-13"), (other, "suse")):
         Image.objects.create(provider=provider, external_id=image, name=image, size_gib=2.5, default_user="me")
         Network.objects.create(provider=provider, external_id="lan", name=f"{image}-net", mode="nat")
-    page = chromium.new_page()
+    page = steady(chromium.new_page())
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{live_server.url}/accounts/login/?next=/vms/create%3Fprovider={fake_provider.uuid}")

@@ -39,6 +39,8 @@ _SOURCES = {
 }
 #: Their volumes are somebody else's: libvirt can neither make nor delete them.
 _FOREIGN = frozenset({"iscsi", "iscsi-direct", "scsi", "mpath"})
+#: libvirt takes them for volumes too; an empty file system has one, "lost+found".
+_FOLDERS = frozenset({libvirt.VIR_STORAGE_VOL_DIR, libvirt.VIR_STORAGE_VOL_NETDIR})
 
 
 class KvmPools(Part, Pools):
@@ -107,7 +109,8 @@ class KvmPools(Part, Pools):
             seen = read_pool(pool.XMLDesc())
             if pool.isActive():
                 storage.refreshed(pool)
-                volumes = storage.volumes_of(pool)
+                typed = still_there(storage.volumes_of(pool), lambda volume: (volume.info()[0], volume))
+                volumes = [volume for type_, volume in typed if type_ not in _FOLDERS]
                 self._refuse_when_used(pool, volumes)
                 if seen.type in _FOREIGN:
                     volumes = []

@@ -198,18 +198,23 @@ def abort(stream: Any) -> None:
 
 
 def all_seen(pools: Iterable[Any], *, refresh: bool) -> list[tuple[Any, SeenVolume]]:
-    """Every volume of these pools with its document. `refresh` finds files that were put there beside libvirt."""
+    """Every volume of these pools with its document, folders left out. `refresh` finds files that were put there
+    beside libvirt.
+    """
     found = []
     for pool in pools:
         if refresh:
             refreshed(pool)
         for volume in volumes_of(pool):
             try:
-                found.append((pool, seen(volume)))
+                document = seen(volume)
             except LibvirtError as exc:
                 # Deleted meanwhile, or a file that was removed beside libvirt.
                 if not has_code(exc, libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_SYSTEM_ERROR):
                     raise
+                continue
+            if not document.is_folder:
+                found.append((pool, document))
     return found
 
 

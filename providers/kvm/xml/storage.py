@@ -20,6 +20,8 @@ class SeenVolume:
     mode: int | None = None
     """Permission bits, None where the pool has none."""
     modified_at: datetime | None = None
+    is_folder: bool = False
+    """libvirt takes folders in a pool for volumes too, as each file system's "lost+found"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ def read_volume(text: str) -> SeenVolume:
         backing=root.findtext("backingStore/path") or "",
         mode=int(mode, 8) if mode else None,
         modified_at=datetime.fromtimestamp(float(modified), UTC) if modified else None,
+        is_folder=root.get("type") in {"dir", "netdir"},
     )
 
 

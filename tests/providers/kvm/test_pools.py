@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,8 +290,13 @@ def test_a_device_is_mounted_for_its_pool_and_let_go(backend: Backend, make_vm: 
         assert not mounted(target)
         pools.update(pool.external_id, active=True)
         assert mounted(target)
+        # Each new file system has a folder, which is nobody's disk.
+        assert (target / "lost+found").is_dir()
+        assert [each.name for each in backend.driver.volumes.list() if each.pool == pool.external_id] == []
+        pools.delete(pool.external_id)
     finally:
-        pools.delete(pool.external_id, with_volumes=True)
+        with suppress(NotFound):
+            pools.delete(pool.external_id, with_volumes=True)
     assert not mounted(target)
     # The file system is as it was: only the pool is gone.
     assert subprocess.run(["blkid", "-o", "value", "-s", "TYPE", loop_device], capture_output=True).stdout == b"ext4\n"

@@ -353,7 +353,7 @@ def adopt(page: Page, portal: Portal, hypervisor: libvirt.virConnect) -> None:
 
 def take_away(page: Page, portal: Portal, machine: str, hypervisor: libvirt.virConnect) -> None:
     for name in (FOUND, COPY, OWN):
-        page.goto(f"{portal.url}/vms/?q={name}")
+        visit(page, f"{portal.url}/vms/?q={name}")
         page.get_by_role("link", name=name, exact=True).click()
         delete(page, name)
         until(
@@ -363,10 +363,10 @@ def take_away(page: Page, portal: Portal, machine: str, hypervisor: libvirt.virC
             explain=portal.jobs,
         )
     for where, name in (("images", IMAGE), ("images", SENT), ("volumes", VOLUME), ("pools", POOL), ("networks", NET)):
-        page.goto(f"{portal.url}/{where}/?q={name}")
+        visit(page, f"{portal.url}/{where}/?q={name}")
         page.locator("tbody a").first.click()
         delete(page, name)
-        page.goto(f"{portal.url}/{where}/?q={name}")
+        visit(page, f"{portal.url}/{where}/?q={name}")
         expect(page.locator("tr", has_text=name)).to_have_count(0, timeout=SLOW_MS)
 
 

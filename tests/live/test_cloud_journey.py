@@ -79,7 +79,14 @@ def save_and_connect(page: Page) -> None:
 
 def choose_an_image(page: Page, portal: Portal, provider: str, *, name: str, image: str) -> None:
     """Open the form of a new machine at this provider, give it a name and choose its image."""
-    page.goto(f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}")
+    address = f"{portal.url}/vms/create?provider={provider.rstrip('/').rpartition('/')[2]}"
+
+    def is_offered() -> bool:
+        page.goto(address)
+        return page.locator("label", has_text=image).count() > 0
+
+    # They are read after the networks, and the form is as it was when it was opened.
+    until(is_offered, timeout_s=60, said="Reading the images", explain=portal.jobs)
     page.get_by_label("Name", exact=True).fill(name)
     page.locator("label", has_text=image).first.click()
 
@@ -138,12 +145,6 @@ def test_a_machine_at_a_cloud_lives_and_goes(signed_in: Page, portal: Portal, pe
     provider = add_and_be_refused(page, said="refused the token")
     page.locator("[name=config_token]").fill(peer.cloud.token)
     save_and_connect(page)
-    until(
-        lambda: portal.rows("select 1 from storage_image where external_id = '1000'"),
-        timeout_s=60,
-        said="Reading the images, which come after the networks",
-        explain=portal.jobs,
-    )
 
     # Locations have their prices, and no questions that the cloud cannot answer.
     choose_an_image(page, portal, provider, name=NAME, image="debian-12")

@@ -43,7 +43,7 @@ class Shell:
         self.turn += 1
         # The mark is put together by the shell, so that its echo is not taken for the end.
         self.terminal.type(f"{line}; echo MA''RK{self.turn}")
-        said = self.terminal.wait_for(f"MARK{self.turn}", 60)
+        said = self.terminal.wait_for(f"MARK{self.turn}", 100)
         return said.replace("\r", "").rpartition(f"MA''RK{self.turn}")[2].strip()
 
     def until(self, line: str, wanted: str, timeout_s: float = 30) -> str:

@@ -107,6 +107,7 @@ class KvmPower(Part, Power):
         """
         if not self.connection.has_events:
             domain.reboot(0)
+            progress.report(90, "The guest was asked to restart; whether it does cannot be seen from here")
             return True
         return self._pressed_until(
             lambda news: news.restarted or not domain.isActive(),

@@ -40,7 +40,7 @@ class Cloud:
         """Raises Unreachable, AuthenticationFailed, InvalidRequest with the field that is wrong."""
         self.config = config
         self.is_open = True
-        self._ca_file: int | None = None
+        self._ca_fd: int | None = None
         self.cache: dict[str, tuple[float, Any]] = {}
         try:
             self.session = Session(auth=_plugin(config), verify=self._verify(), timeout=config.timeout_s)
@@ -58,13 +58,14 @@ class Cloud:
 
     def close(self) -> None:
         self.is_open = False
-        if self._ca_file is not None:
-            os.close(self._ca_file)
-            self._ca_file = None
         session = getattr(self, "session", None)
         if session is not None:
             with suppress(Exception):
                 session.session.close()
+        # Last: the number may be another file's from here on.
+        if self._ca_fd is not None:
+            os.close(self._ca_fd)
+            self._ca_fd = None
 
     # -- services ---------------------------------------------------------------------------------------------------
 
@@ -199,10 +200,10 @@ class Cloud:
         """
         if not self.config.ca:
             return True
-        self._ca_file = os.memfd_create("kvweb-ca")
-        with open(self._ca_file, "w", closefd=False) as file:
+        self._ca_fd = os.memfd_create("kvweb-ca")
+        with open(self._ca_fd, "w", closefd=False) as file:
             file.write(self.config.ca + "\n")
-        return f"/proc/self/fd/{self._ca_file}"
+        return f"/proc/self/fd/{self._ca_fd}"
 
 
 def clock_skew_s(date: str) -> float:

@@ -102,7 +102,8 @@ def test_the_list_shows_only_ones_own(make_vm: Any, alice: User, charlie: User, 
 
 def test_who_is_in_no_project_learns_what_to_ask_for(client_of: ClientOf, db: None) -> None:
     dora = User.objects.create_user("dora", password="correct-horse-battery")
-    assert "you are not in one yet" in client_of(dora).get("/vms/").content.decode()
+    for address in ("/vms/", "/"):
+        assert "you are not in one yet" in client_of(dora).get(address).content.decode()
 
 
 def test_names_are_strangers_text(make_vm: Any, alice: User, client_of: ClientOf) -> None:
